@@ -1,0 +1,152 @@
+"""Checkpoint folders: what must be in them, whether they are whole, how they are written."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gangmu.decision import Decision, load_decision
+from gangmu.encoding import Encoder
+from gangmu.errors import CheckpointError
+from gangmu.labels import NAMES
+from gangmu.settings import TextSettings, load_settings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SUMS = "SHA256SUMS"
+CLASSIFIER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "settings.json", "decision.json")
+HOW_TO_GET = "`make train` writes one into runs/NAME/best"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified classifier folder, without its weights."""
+
+    folder: Path
+    name: str
+    """Folder name and a short hash of the whole checkpoint: `gangmu@0123456789ab`."""
+    settings: TextSettings
+    decision: Decision
+    encoder: Encoder
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Return the classifier at `folder` once every file matches SHA256SUMS; CheckpointError says what does not."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; give --model a checkpoint folder ({HOW_TO_GET})")
+    if missing := [name for name in (*CLASSIFIER_FILES, SUMS) if not (folder / name).is_file()]:
+        raise CheckpointError(f"{folder}: not a Gangmu classifier: no {', '.join(missing)} ({HOW_TO_GET})")
+    verify(folder)
+    settings = load_settings(folder / "settings.json")
+    labels = _labels(folder / "config.json")
+    if labels != settings.labels:
+        raise CheckpointError(f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}")
+    name = f"{folder.resolve().name}@{checkpoint_hash(folder)[:12]}"
+    return Checkpoint(folder, name, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
+
+
+def checkpoint_hash(folder: Path) -> str:
+    """Return the SHA-256 of the checkpoint's SHA256SUMS, which covers every file."""
+    return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()
+
+
+def verify(folder: Path) -> None:
+    """Raise CheckpointError naming every file of `folder` that its SHA256SUMS does not confirm.
+
+    safetensors itself loads a flipped byte without a word (FACTS.md section 0, finding 9).
+    """
+    faults = []
+    listed = set()
+    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8").splitlines(), 1):
+        expected, _, name = line.partition("  ")
+        if not name or Path(name).name != name:
+            raise CheckpointError(f"{folder / SUMS}:{number}: expected 'sha256  file name', found {line[:80]!r}")
+        listed.add(name)
+        path = folder / name
+        if not path.is_file():
+            faults.append(f"  {name}: missing")
+        elif (found := file_hash(path)) != expected:
+            faults.append(f"  {name}: sha256 {found[:16]}…, expected {expected[:16]}…")
+    faults += [f"  {name}: not listed" for name in CLASSIFIER_FILES if (folder / name).exists() and name not in listed]
+    if faults:
+        lines = [f"{folder}: files do not match {SUMS}; copy or train the checkpoint again:", *faults]
+        raise CheckpointError("\n".join(lines))
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_sums(folder: Path) -> None:
+    """Write SHA256SUMS over every other file of `folder`; always the last step of saving."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != SUMS)
+    lines = [f"{file_hash(folder / name)}  {name}\n" for name in names]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def save_model(model: "PreTrainedModel", tokenizer_folder: Path, folder: Path) -> None:
+    """Write weights as fp16 and the tokenizer's files, so that plain `from_pretrained` computes in fp32."""
+    from safetensors.torch import save_file
+    from torch import float16
+
+    folder.mkdir(parents=True, exist_ok=True)
+    seen: set[int] = set()
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() in seen and name.startswith(("decoder.", "lm_head.")):
+            continue  # the output layer is tied to the embeddings, and is tied again on load
+        seen.add(tensor.data_ptr())
+        tensors[name] = tensor.detach().to("cpu", float16 if tensor.is_floating_point() else None).contiguous()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = model.config.to_diff_dict() | {"dtype": "float32", "architectures": [type(model).__name__]}
+    _write_json(folder / "config.json", config)
+    copy_tokenizer(tokenizer_folder, folder)
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Write tokenizer.json, tokenizer_config.json and vocab.txt, which transformers 5 no longer writes."""
+    encoder = Encoder.load(source)
+    encoder.tokenizer.save(str(folder / "tokenizer.json"))
+    if (source / "tokenizer_config.json").is_file():
+        shutil.copyfile(source / "tokenizer_config.json", folder / "tokenizer_config.json")
+    else:
+        _write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+    ids = encoder.tokenizer.get_vocab(with_added_tokens=True)
+    vocabulary = "".join(f"{token}\n" for token in sorted(ids, key=ids.__getitem__))
+    (folder / "vocab.txt").write_text(vocabulary, encoding="utf-8")
+
+
+def save_texts(folder: Path, settings: TextSettings, decision: Decision, card: str) -> None:
+    """Write settings.json, decision.json and the card, then SHA256SUMS."""
+    _write_json(folder / "settings.json", settings.model_dump(mode="json"))
+    _write_json(folder / "decision.json", decision.model_dump(mode="json"))
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    write_sums(folder)
+
+
+def replace_folder(part: Path, target: Path) -> None:
+    """Put the finished folder `part` in the place of `target`."""
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(part, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))["id2label"]
+        return tuple(names[str(index)] for index in range(len(names)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: no id2label with the labels {', '.join(NAMES)}: {error!r}") from None
+
+
+def _write_json(path: Path, values: object) -> None:
+    path.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,128 @@
+"""Windows -> token ids, with `tokenizers` alone. The only caller of the tokenizer."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import BertWordPieceTokenizer, Tokenizer
+
+from gangmu.errors import CheckpointError
+from gangmu.windows import Window
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows as arrays: B windows, T tokens, S sentences a window, all padded to the longest."""
+
+    input_ids: NDArray[np.int64]
+    """[B, T]"""
+    attention_mask: NDArray[np.int64]
+    """[B, T]"""
+    pool: NDArray[np.float32]
+    """[B, S, T]: row s averages the tokens of sentence s, its closing `[SEP]` included; see `sentence_logits`."""
+
+
+class Encoder:
+    """The tokenizer of a checkpoint folder; `encode` is the one way from windows to ids."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+        if missing := [token for token in SPECIALS if token not in vocabulary]:
+            raise CheckpointError(f"the tokenizer has no {', '.join(missing)}; a BERT vocabulary is needed")
+        self.tokenizer = tokenizer
+        self.pad, self.unknown, self.cls, self.sep, self.mask = (vocabulary[token] for token in SPECIALS)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Encoder":
+        """Return the encoder of a Hugging Face folder: its tokenizer.json, or its vocab.txt as older ones have."""
+        if (folder / "tokenizer.json").is_file():
+            return cls(Tokenizer.from_file(str(folder / "tokenizer.json")))
+        if (folder / "vocab.txt").is_file():
+            return cls(from_vocabulary(folder / "vocab.txt", _lower_case(folder)))
+        raise CheckpointError(f"{folder}: neither tokenizer.json nor vocab.txt; copy the model's tokenizer there")
+
+    def token_ids(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each sentence, without special tokens; a sentence that yields none is one `[UNK]`.
+
+        BERT's normaliser drops characters such as U+FFFD, and still every sentence must get a label.
+        """
+        encoded = self.tokenizer.encode_batch_fast(list(sentences), add_special_tokens=False)
+        return [encoding.ids or [self.unknown] for encoding in encoded]
+
+    def encode(self, windows: Sequence[Window], limit: int) -> Batch:
+        """Return the batch of `windows`: `[CLS] s1 [SEP] s2 [SEP] …`, at most `limit` tokens each.
+
+        A sentence too long for the limit loses its middle; context that does not fit beside it is left out.
+        """
+        rows = []
+        for window in windows:
+            rows.append(self._row(self.token_ids(window.sentences), window, limit))
+        longest = max(len(ids) for ids, _ in rows)
+        most = max(len(spans) for _, spans in rows)
+        input_ids = np.full((len(rows), longest), self.pad, dtype=np.int64)
+        attention_mask = np.zeros_like(input_ids)
+        pool = np.zeros((len(rows), most, longest), dtype=np.float32)
+        for index, (ids, spans) in enumerate(rows):
+            input_ids[index, : len(ids)] = ids
+            attention_mask[index, : len(ids)] = 1
+            for row, (start, end) in enumerate(spans):
+                pool[index, row, start:end] = 1 / (end - start)
+        return Batch(input_ids, attention_mask, pool)
+
+    def _row(self, sentences: list[list[int]], window: Window, limit: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of a window and the token span of each sentence to label."""
+        sentences = [_cut_middle(ids, limit - 2) for ids in sentences]
+        first, last = window.first, window.last
+        used = 1 + sum(len(ids) + 1 for ids in sentences[first:last])
+        low, high = first, last
+        while low > 0 and used + len(sentences[low - 1]) + 1 <= limit:
+            low -= 1
+            used += len(sentences[low]) + 1
+        while high < len(sentences) and used + len(sentences[high]) + 1 <= limit:
+            used += len(sentences[high]) + 1
+            high += 1
+        ids = [self.cls]
+        spans = []
+        for index in range(low, high):
+            start = len(ids)
+            ids += [*sentences[index], self.sep]
+            if first <= index < last:
+                spans.append((start, len(ids)))
+        return ids, spans
+
+
+def sentence_logits(pool: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [B, S, C], the mean of the token logits [B, T, C] of each sentence.
+
+    The same function serves numpy arrays and torch tensors: training and every engine. Reading the mean scored
+    macro-F1 0.585 where reading at the `[SEP]` scored 0.52 (DESIGN.md, data flow).
+    """
+    return pool @ logits
+
+
+def from_vocabulary(path: Path, lower_case: bool = True) -> Tokenizer:
+    """Return BERT's tokenizer over the vocabulary file at `path`, one token a line."""
+    built = BertWordPieceTokenizer(str(path), lowercase=lower_case, handle_chinese_chars=True)
+    tokenizer: Tokenizer = built._tokenizer
+    return tokenizer
+
+
+def _lower_case(folder: Path) -> bool:
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return True
+    return bool(json.loads(path.read_text(encoding="utf-8")).get("do_lower_case", True))
+
+
+def _cut_middle(ids: list[int], limit: int) -> list[int]:
+    if len(ids) <= limit:
+        return ids
+    tail = limit // 2
+    return ids[: limit - tail] + ids[len(ids) - tail :]

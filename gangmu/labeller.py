@@ -1,0 +1,118 @@
+"""Labeller: raw text -> labelled sentences."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gangmu.checkpoint import Checkpoint, load_checkpoint
+from gangmu.encoding import sentence_logits
+from gangmu.engine import Engine, TorchEngine
+from gangmu.labels import NAMES
+from gangmu.sentences import split_sentences
+from gangmu.windows import Window, windows
+
+BATCH_TOKENS = 4096
+"""Tokens a batch at most, padding included; larger ones are no faster on a CPU."""
+REPORTS_AT_ONCE = 64
+"""Reports whose windows are sorted by length together."""
+
+
+@dataclass(frozen=True)
+class LabelledSentence:
+    """A sentence with its function; the columns are DESIGN.md's labelled sentence."""
+
+    paragraph: int
+    sentence: int
+    start: int
+    end: int
+    text: str
+    label: str
+    score: float
+    scores: dict[str, float]
+    also: str | None
+    abstained: bool
+
+
+@dataclass(frozen=True)
+class LabelledReport:
+    """The labelled sentences of one report, and the checkpoint that labelled them."""
+
+    sentences: tuple[LabelledSentence, ...]
+    model: str
+
+
+class Labeller:
+    """A checkpoint ready to label reports."""
+
+    def __init__(self, checkpoint: Checkpoint, engine: Engine, four: bool = False) -> None:
+        self.checkpoint = checkpoint
+        self.engine = engine
+        self.four = four
+
+    def label(self, text: str) -> LabelledReport:
+        """Return the labelled sentences of one raw report."""
+        return next(self.label_many([text]))
+
+    def label_many(self, texts: Iterable[str]) -> Iterator[LabelledReport]:
+        """Yield a labelled report for each raw text, in order; memory does not grow with their number."""
+        texts = iter(texts)
+        while chunk := list(islice(texts, REPORTS_AT_ONCE)):
+            yield from self._label_chunk(chunk)
+
+    def _label_chunk(self, texts: list[str]) -> Iterator[LabelledReport]:
+        split = [split_sentences(text) for text in texts]
+        logits = self.logits([[s.text for s in sentences] for sentences in split])
+        for sentences, rows in zip(split, logits, strict=True):
+            labelled = []
+            for number, (sentence, row) in enumerate(zip(sentences, self.checkpoint.decision.scores(rows), strict=True)):
+                label, also, abstained = self.checkpoint.decision.label(row, self.four)
+                scores = {name: round(float(score), 4) for name, score in zip(NAMES, row, strict=True)}
+                place = (sentence.paragraph, number, sentence.start, sentence.end)
+                labelled.append(LabelledSentence(*place, sentence.text, label, scores[label], scores, also, abstained))
+            yield LabelledReport(tuple(labelled), self.checkpoint.name)
+
+    def logits(self, reports: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+        """Return the sentence logits [n, 5] of each report, given as clean sentences.
+
+        Evaluation and labelling both come through here, so they cannot disagree.
+        """
+        settings = self.checkpoint.settings
+        places = [
+            (report, window) for report, sentences in enumerate(reports) for window in windows(sentences, settings)
+        ]
+        places.sort(key=lambda place: -_length(place[1]))
+        rows: dict[tuple[int, int], NDArray[np.float32]] = {}
+        for batch in _batches(places):
+            encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings.window)
+            pooled = sentence_logits(encoded.pool, self.engine.logits(encoded))
+            for (report, window), logits in zip(batch, pooled, strict=True):
+                rows[report, window.start] = logits[: window.last - window.first]
+        return [
+            np.concatenate([rows[key] for key in sorted(rows) if key[0] == report])
+            if sentences
+            else np.zeros((0, len(NAMES)), np.float32)
+            for report, sentences in enumerate(reports)
+        ]
+
+
+def load(folder: str | Path, four: bool = False) -> Labeller:
+    """Return the labeller of a checkpoint folder; CheckpointError when it is not whole."""
+    checkpoint = load_checkpoint(Path(folder))
+    return Labeller(checkpoint, TorchEngine.load(checkpoint.folder), four)
+
+
+def _length(window: Window) -> int:
+    return sum(len(sentence) + 1 for sentence in window.sentences)
+
+
+def _batches(places: list[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]]]:
+    """Yield runs of windows, longest first, whose padded size stays within the token budget."""
+    start = 0
+    while start < len(places):
+        count = max(1, BATCH_TOKENS // (_length(places[start][1]) + 1))
+        yield places[start : start + count]
+        start += count

@@ -1,0 +1,29 @@
+"""Labelled reports -> JSON Lines, and files that are there whole or not at all."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from gangmu.errors import InputOutputError
+from gangmu.labeller import LabelledReport
+
+
+def json_lines(report: LabelledReport, name: str, path: str) -> str:
+    """Return one line of JSON a sentence; the keys are DESIGN.md's labelled sentence, in its order."""
+    rows = []
+    for sentence in report.sentences:
+        row = {"report": name, "path": path, **asdict(sentence), "model": report.model}
+        rows.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return "".join(rows)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path` through a temporary file beside it; InputOutputError names the path."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputOutputError(f"{path}: cannot be written: {error.strerror}; choose another --output") from error

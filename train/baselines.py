@@ -1,0 +1,60 @@
+"""What the classifier must beat: majority, keyword rules, TF-IDF + linear. Each predicts labels of sentences."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from train.dataset import GoldReport
+
+Baseline = Callable[[Sequence[GoldReport], Sequence[str]], list[str]]
+
+# Typical heads of the guidelines' table, in the order of its rule 2: the more concrete first.
+KEYWORDS = {
+    "mechanism": r"机制|制度|体系|责任制|压实|专班|领导小组|考核|督查|督办|问责|追责|联席会议|闭环",
+    "goal": r"力争|目标|达到|建成|确保.{0,20}(不|完成|实现)|高地|底线|首要任务|重中之重|打造.{0,12}(区|城市|中心|样板)",
+    "exhortation": r"政治站位|深入学习|深刻(领会|认识)|责任感|紧迫感|劲头|奋勇|奋力|凝心聚力|新篇章|新贡献|狠抓落实|高度重视|担当",
+    "method": r"要|推进|加强|开展|实施|加快|围绕|聚焦|推动|优化|排查|引进|落实|必须|应当",
+}
+NARRATION = re.compile(r"出席|主持|召开|听取|汇报|陪同|参加(会议|调研)|记者|近年来|今年以来|去年|日前|据悉|^.{0,30}(讯|电)")
+
+
+def majority(train: Sequence[GoldReport], sentences: Sequence[str]) -> list[str]:
+    """Return the most frequent label of the training reports for every sentence."""
+    label, _ = Counter(label for report in train for label in report.labels).most_common(1)[0]
+    return [label] * len(sentences)
+
+
+def keyword_rules(train: Sequence[GoldReport], sentences: Sequence[str]) -> list[str]:
+    """Return the label of the first list of words that a sentence contains; nothing is learnt."""
+    return [keyword_label(sentence) for sentence in sentences]
+
+
+def keyword_label(sentence: str) -> str:
+    """Return the label that the keyword rules give one sentence.
+
+    >>> keyword_label("要健全联席会议制度。"), keyword_label("各县区负责人参加会议。")
+    ('mechanism', 'other')
+    """
+    if NARRATION.search(sentence) and "要" not in sentence:
+        return "other"
+    return next((label for label, words in KEYWORDS.items() if re.search(words, sentence)), "other")
+
+
+def tfidf_linear(train: Sequence[GoldReport], sentences: Sequence[str]) -> list[str]:
+    """Return the labels of a linear SVM on TF-IDF of character 1- to 4-grams, trained on the sentence alone."""
+    texts = [text for report in train for text in report.texts]
+    labels = [label for report in train for label in report.labels]
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), min_df=2, sublinear_tf=True)
+    classifier = make_pipeline(vectorizer, LinearSVC(C=0.5, random_state=0))
+    return [str(label) for label in classifier.fit(texts, labels).predict(list(sentences))]
+
+
+BASELINES: dict[str, Baseline] = {
+    "majority": majority,
+    "keyword rules": keyword_rules,
+    "TF-IDF + linear": tfidf_linear,
+}

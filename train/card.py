@@ -1,0 +1,76 @@
+"""The model card of a fine-tuned checkpoint, written from what was measured."""
+
+from typing import Any
+
+from gangmu.decision import Decision
+from gangmu.labels import LABELS
+from train.config import RunConfig
+
+CARD = """---
+language: zh
+license: apache-2.0
+library_name: transformers
+pipeline_tag: token-classification
+base_model: {base}
+metrics: [f1, accuracy]
+tags: [policy-text, sentence-classification, gangmu]
+---
+# {name}
+
+Says of every sentence of a Chinese meeting report whether it is {labels}.
+
+```python
+import gangmu
+report = gangmu.load("models/{name}").label("会议强调，要完善联席会议制度。")
+```
+`AutoModelForTokenClassification.from_pretrained(...)` loads it too: the logits of a sentence are the mean of the
+logits of its tokens, its closing `[SEP]` included. Use `gangmu.load` for cleaning, splitting and windows.
+
+## Scores on `{test}` ({reports} reports, {sentences} sentences)
+
+| | macro-F1 of the four | 95 % interval | accuracy | kappa |
+|---|---|---|---|---|
+{rows}
+
+ECE {ece:.3f} at temperature {temperature}. {promise}
+
+## Training
+`python -m train.fit` with the config below, on `{train}` with `{dev}` for the choice of the epoch.
+Start: `{base}`; {epochs} epochs at most, learning rate {rate:g}, windows of {window} tokens, seed {seed}, {threads} threads.
+
+## Limits
+Reports and labels of the training data were written by language models following the project's guidelines; the scores
+above are on such reports. On real reports scores are lower: see the README. The prior of the training data differs
+from real reports on purpose, so shares of functions counted on real reports are estimates.
+"""
+
+
+def model_card(config: RunConfig, metrics: dict[str, Any], decision: Decision) -> str:
+    """Return the text of the card."""
+    rows = []
+    for name, found in [(config.name, metrics["model"]), *metrics["baselines"].items()]:
+        low, high = found["macro_f1_interval"]
+        cells = [name, f"{found['macro_f1']:.3f}", f"{low:.3f} to {high:.3f}", f"{found['accuracy']:.3f}", f"{found['kappa']:.3f}"]
+        rows.append("| " + " | ".join(cells) + " |")
+    promise = "No abstention threshold: none could promise 10 % error."
+    if decision.risk is not None:
+        promise = f"Labels with a score below {decision.abstain} are marked as abstained (at most {decision.risk:.0%} error on dev)."
+    return CARD.format(
+        name=config.name,
+        base=config.model.name,
+        labels=", ".join(f"{label.name} ({label.chinese})" for label in LABELS),
+        test=config.data.test,
+        reports=metrics["reports"],
+        sentences=metrics["sentences"],
+        rows="\n".join(rows),
+        ece=metrics["model"]["ece"],
+        temperature=decision.temperature,
+        promise=promise,
+        train=config.data.train,
+        dev=config.data.dev,
+        epochs=config.training.epochs,
+        rate=config.training.learning_rate,
+        window=config.text.window,
+        seed=config.training.seed,
+        threads=config.training.threads,
+    )

@@ -1,0 +1,206 @@
+"""Run descriptions: YAML -> checked, frozen objects. Every mistake of a file is reported at once."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gangmu.errors import UsageError
+from gangmu.settings import TextSettings
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+SIZE_LIMIT = 1 << 20
+"""Bytes of a run description at most; a larger one is an accident or an attack."""
+
+
+class Section(BaseModel):
+    """A part of a run description; unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    name: str = Field(min_length=1)
+    """Folder of the encoder to start from, or a hub id when `hub` is true."""
+    hub: bool = Field(strict=True)
+    """Allow a download from the Hugging Face hub."""
+
+
+class DataConfig(Section):
+    train: Path
+    dev: Path
+    test: Path
+    samples: Path | None
+    """Folder of raw reports that `make train` labels into a page at the end."""
+
+
+class TrainingConfig(Section):
+    epochs: Count
+    max_steps: int = Field(ge=-1, strict=True)
+    """Stop after so many steps; -1: after `epochs`."""
+    batch_size: Count
+    """Windows a step."""
+    learning_rate: float = Field(gt=0, lt=1)
+    warmup: Fraction
+    weight_decay: float = Field(ge=0)
+    label_smoothing: Fraction
+    max_grad_norm: float = Field(gt=0)
+    seed: int = Field(ge=0, strict=True)
+    threads: Count
+    """Processor threads; the weights are the same again only for the same number."""
+    precision: Literal["fp32", "bf16"]
+
+
+class RunConfig(Section):
+    """One fine-tuning run: configs/base.yaml explains every key."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    model: ModelConfig
+    text: TextSettings
+    data: DataConfig
+    training: TrainingConfig
+
+
+class EncoderShape(Section):
+    layers: Count
+    hidden: Count
+    heads: Count
+    intermediate: Count
+    local_attention: Count
+
+
+class CorpusConfig(Section):
+    path: Path
+    """Folder of .txt and .txt.xz files: a paragraph a line, a blank line between documents."""
+    weights: dict[str, float]
+    """How often a file is read in an epoch, by file name without ending; 1 for those not named."""
+    vocabulary: Count
+    """Size of the vocabulary at most."""
+
+
+class PretrainingConfig(Section):
+    tokens: Count
+    """Length of the whole run; it may be changed and the run resumed while the rate is constant."""
+    step_tokens: Count
+    length: Count
+    """Tokens a sequence while the rate is constant."""
+    final_length: Count
+    """Tokens a sequence while the rate falls, so that long windows work."""
+    learning_rate: float = Field(gt=0, lt=1)
+    warmup_steps: Count
+    decay: Fraction
+    """Share of the run at its end in which the rate falls to zero."""
+    weight_decay: float = Field(ge=0)
+    mask: float = Field(gt=0, lt=1)
+    """Share of characters to predict."""
+    longest_span: Count
+    save_minutes: float = Field(gt=0)
+    seed: int = Field(ge=0, strict=True)
+    threads: Count
+
+
+class PretrainConfig(Section):
+    """One pre-training run: configs/pretrain/base.yaml explains every key."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    output: Path
+    """Folder for the cached corpus, the checkpoints and the encoder."""
+    shape: EncoderShape
+    corpus: CorpusConfig
+    training: PretrainingConfig
+
+
+ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that reads 2e-5 as a number and refuses doubled keys and aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed; write the value out", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: dict[Any, Any] = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                problem = f"key {key!r} stands twice, first in line {seen[key]}; keep one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(  # YAML 1.1 takes 2e-5 for text; LLaMA-Factory and TRL paid for that
+    "tag:yaml.org,2002:float", __import__("re").compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def load_config(path: Path, overrides: list[str], kind: type[ConfigType]) -> ConfigType:
+    """Return the run description at `path` with `section.key=value` overrides; UsageError lists every mistake."""
+    values = _read(path)
+    if base := values.pop("extends", None):
+        values = _merged(_read(path.parent / str(base)), values)
+    for override in overrides:
+        values = _merged(values, _parsed(override))
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {_shown(e['input'])})" for e in error.errors()]
+        raise UsageError("\n".join([f"{path} is not a valid run description:", *faults])) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > SIZE_LIMIT:
+            raise UsageError(f"{path}: {path.stat().st_size} bytes; a run description has at most {SIZE_LIMIT}")
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; `ls configs` shows the run descriptions there are") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: not YAML that can be read: {_place(error)}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected sections with keys, found {_shown(values)}")
+    return values
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return where + str(getattr(error, "problem", None) or error)
+
+
+def _parsed(override: str) -> dict[str, Any]:
+    """Return {"training": {"epochs": 1}} for "training.epochs=1"."""
+    key, separator, text = override.partition("=")
+    if not separator or not all(key.split(".")):
+        raise UsageError(f"override {override!r}: expected section.key=value, such as training.epochs=1")
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"override {override!r}: {_place(error)}") from error
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def saved(config: Section) -> dict[str, Literal[None] | Any]:
+    """Return the resolved description as plain values, for a run directory."""
+    return config.model_dump(mode="json")

@@ -1,0 +1,194 @@
+"""Folders of text -> token sequences for pre-training: a vocabulary, a cached memory map, draws, masks.
+
+Everything drawn depends on the seed and the position alone, so a resumed run sees what an unbroken one would.
+"""
+
+import hashlib
+import json
+import logging
+import lzma
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+from tokenizers import Tokenizer
+
+from gangmu.cleaning import clean
+from gangmu.encoding import SPECIALS, Encoder, from_vocabulary
+from gangmu.errors import DataError
+from gangmu.sentences import sentence_spans
+from train.config import CorpusConfig, PretrainingConfig
+
+log = logging.getLogger(__name__)
+HELD_OUT = 300
+"""Every so many documents one is held out."""
+IGNORED = -100
+Ids = NDArray[np.int64]
+
+
+def corpus_files(folder: Path) -> list[Path]:
+    """Return the text files of a corpus folder, sorted; DataError when there are none."""
+    files = sorted(p for p in folder.glob("*") if p.name.endswith((".txt", ".txt.xz")))
+    if not files:
+        raise DataError(f"{folder}: no .txt or .txt.xz file; point corpus.path at a folder of text")
+    return files
+
+
+def documents(path: Path) -> Iterator[list[str]]:
+    """Yield the clean paragraphs of each document of a file."""
+    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
+    paragraphs: list[str] = []
+    with opened as lines:
+        for line in lines:
+            if line.strip():
+                paragraphs.append(line.rstrip("\n"))
+            elif paragraphs:
+                yield clean("\n".join(paragraphs)).text.split("\n")
+                paragraphs = []
+    if paragraphs:
+        yield clean("\n".join(paragraphs)).text.split("\n")
+
+
+def make_vocabulary(files: list[Path], size: int) -> list[str]:
+    """Return a BERT vocabulary: special tokens, printable ASCII with its `##` forms, then characters by frequency."""
+    counts: Counter[str] = Counter()
+    for path in track(files, "counting characters"):
+        for paragraphs in documents(path):
+            counts.update("".join(paragraphs).lower())
+    printable = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    pieces = [f"##{char}" for char in printable if char.isalnum()]
+    tokens = [*SPECIALS, *printable, *pieces]
+    taken = set(tokens)
+    frequent = [char for char, _ in counts.most_common() if char not in taken and not char.isspace()]
+    return tokens + frequent[: size - len(tokens)]
+
+
+class Corpus:
+    """Token ids of a corpus folder, cached as one uint16 memory map a file."""
+
+    def __init__(self, config: CorpusConfig, cache: Path) -> None:
+        self.files = corpus_files(config.path)
+        self.names = [path.name.split(".")[0] for path in self.files]
+        if unknown := sorted(set(config.weights) - set(self.names)):
+            raise DataError(f"corpus.weights names {', '.join(unknown)}; {config.path} has {', '.join(self.names)}")
+        self.weights = [config.weights.get(name, 1.0) for name in self.names]
+        cache.mkdir(parents=True, exist_ok=True)
+        self.vocabulary = cache / "vocab.txt"
+        if not self.vocabulary.exists():
+            _write(self.vocabulary, "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
+        self.tokenizer: Tokenizer = from_vocabulary(self.vocabulary)
+        self.encoder = Encoder(self.tokenizer)
+        for path, name in zip(self.files, self.names, strict=True):
+            if not (cache / f"{name}.json").exists():
+                self._tokenise(path, cache / name)
+        self.tokens = [_mapped(cache / f"{name}.train") for name in self.names]
+        self.held_out = [_mapped(cache / f"{name}.held") for name in self.names]
+
+    def _tokenise(self, path: Path, target: Path) -> None:
+        """Write the ids of `path`, a `[SEP]` after each sentence as in the windows of reports."""
+        unknown = total = 0
+        with target.with_suffix(".train").open("wb") as kept, target.with_suffix(".held").open("wb") as held:
+            for number, paragraphs in enumerate(track(documents(path), f"tokenising {path.name}")):
+                sentences = [line[i:j] for line in paragraphs for i, j in sentence_spans(line)]
+                ids = [i for row in self.encoder.token_ids(sentences) for i in (*row, self.encoder.sep)]
+                unknown += ids.count(self.encoder.unknown)
+                total += len(ids)
+                (held if number % HELD_OUT == HELD_OUT - 1 else kept).write(np.array(ids, np.uint16).tobytes())
+        sizes = {"file": path.name, "tokens": total, "unknown": unknown}
+        _write(target.with_suffix(".json"), json.dumps(sizes))
+        log.info("%s: %d tokens, %d unknown", path.name, total, unknown)
+
+    def sequences(self, start: int, count: int, length: int, seed: int) -> Ids:
+        """Return sequences number start..start+count of the endless shuffled stream, [count, length]."""
+        return np.stack([self._sequence(number, length, seed) for number in range(start, start + count)])
+
+    def _sequence(self, number: int, length: int, seed: int) -> Ids:
+        sizes = [len(ids) // (length - 1) for ids in self.tokens]
+        shares = [int(size * weight) for size, weight in zip(sizes, self.weights, strict=True)]
+        epoch, place = divmod(number, sum(shares))
+        drawn = int(_order(sum(shares), seed, epoch, length)[place])
+        for ids, size, share in zip(self.tokens, sizes, shares, strict=True):
+            if drawn < share:
+                # a weight below 1 takes another part of the file in every epoch
+                at = (drawn + epoch * share) % size * (length - 1)
+                return self._with_cls(ids[at : at + length - 1])
+            drawn -= share
+        raise AssertionError("a draw lies inside the shares")
+
+    def held_out_sequences(self, length: int, most: int = 512) -> Ids:
+        """Return at most `most` held-out sequences, [n, length], evenly from the whole."""
+        pieces = [
+            self._with_cls(ids[at : at + length - 1])
+            for ids in self.held_out
+            for at in range(0, len(ids) - length + 2, length - 1)
+        ]
+        return np.stack(pieces[:: max(1, len(pieces) // most)][:most])
+
+    def _with_cls(self, ids: NDArray[np.uint16]) -> Ids:
+        return np.concatenate([[self.encoder.cls], ids]).astype(np.int64)
+
+
+def _mapped(path: Path) -> NDArray[np.uint16]:
+    """Return the ids of a cached file; an empty one, a small source with nothing held out, cannot be mapped."""
+    return np.memmap(path, dtype=np.uint16, mode="r") if path.stat().st_size else np.zeros(0, np.uint16)
+
+
+_orders: dict[tuple[int, int, int, int], NDArray[np.uint32]] = {}
+
+
+def _order(size: int, seed: int, epoch: int, length: int) -> NDArray[np.uint32]:
+    """Return the shuffled order of an epoch; only the last one asked for is kept."""
+    key = (size, seed, epoch, length)
+    if key not in _orders:
+        _orders.clear()
+        _orders[key] = np.random.default_rng([seed, epoch, length]).permutation(size).astype(np.uint32)
+    return _orders[key]
+
+
+def masked(ids: Ids, encoder: Encoder, config: PretrainingConfig, number: int) -> tuple[Ids, Ids]:
+    """Return (inputs, labels) of sequences numbered from `number` on: spans hidden, labels -100 elsewhere.
+
+    Of the chosen characters 80 % become `[MASK]`, 10 % a random one, 10 % stay (BERT, arXiv 1810.04805).
+    """
+    inputs = ids.copy()
+    labels = np.full_like(ids, IGNORED)
+    for row in range(len(ids)):
+        random = np.random.default_rng([config.seed, number + row])
+        chosen = _spans(ids[row], encoder, config, random)
+        labels[row, chosen] = ids[row, chosen]
+        action = random.random(len(chosen))
+        inputs[row, chosen[action < 0.8]] = encoder.mask
+        swapped = chosen[(action >= 0.8) & (action < 0.9)]
+        inputs[row, swapped] = random.integers(len(SPECIALS), encoder.tokenizer.get_vocab_size(), len(swapped))
+    return inputs, labels
+
+
+def _spans(ids: Ids, encoder: Encoder, config: PretrainingConfig, random: np.random.Generator) -> Ids:
+    """Return the positions to predict: spans of 1 to `longest_span`, never a special token."""
+    allowed = (ids != encoder.cls) & (ids != encoder.sep) & (ids != encoder.pad)
+    wanted = int(config.mask * allowed.sum())
+    hidden = np.zeros(len(ids), dtype=bool)
+    starts = random.permutation(len(ids))
+    lengths = random.integers(1, config.longest_span + 1, len(ids))
+    for start, length in zip(starts, lengths, strict=True):
+        if hidden.sum() >= wanted:
+            break
+        hidden[start : start + length] |= allowed[start : start + length]
+    return np.flatnonzero(hidden)
+
+
+def corpus_hash(config: CorpusConfig) -> str:
+    """Return a short hash of what was read: names and sizes of the files, and the settings."""
+    listing = [[path.name, path.stat().st_size] for path in corpus_files(config.path)]
+    settings = config.model_dump(mode="json", exclude={"path"})
+    return hashlib.sha256(json.dumps([listing, settings]).encode()).hexdigest()[:16]
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

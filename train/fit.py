@@ -1,0 +1,239 @@
+"""Fine-tune an encoder on labelled reports: config -> run directory with checkpoint, scores and pictures.
+
+    python -m train.fit configs/base.yaml training.epochs=1 [--fresh]
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import random
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+import yaml
+from rich.console import Console
+from transformers import AutoModelForTokenClassification, PreTrainedModel, TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from gangmu.checkpoint import Checkpoint, checkpoint_hash, copy_tokenizer, file_hash, replace_folder, save_model, save_texts
+from gangmu.cli import run as run_command
+from gangmu.decision import Decision
+from gangmu.encoding import Encoder
+from gangmu.engine import TorchEngine
+from gangmu.errors import CheckpointError, UsageError
+from gangmu.labeller import Labeller, load
+from gangmu.labels import NAMES
+from gangmu.reading import read_reports
+from gangmu.view import html_page
+from gangmu.writing import write_whole
+from train.card import model_card
+from train.config import RunConfig, load_config, saved
+from train.dataset import Collator, read_labelled, window_datasets
+from train.decide import fit_decision
+from train.eval import full_metrics, table, write_metrics
+from train.loop import BestOnDev, WindowTrainer, newest_complete
+
+log = logging.getLogger(__name__)
+RUNS = Path("runs")
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy", "opencc")
+
+
+def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
+    """Return the run directory after training, or going on with training, and scoring on held-out reports."""
+    folder = runs / config.name
+    # --- check everything before anything is loaded
+    splits = {"train": read_labelled(config.data.train), "dev": read_labelled(config.data.dev)}
+    read_labelled(config.data.test)
+    encoder_folder = find_encoder(config)
+    fingerprint = _fingerprint(config, encoder_folder)
+    state = _prepare(folder, config, fingerprint, fresh)
+    if state == "finished":
+        log.info("%s is finished with this config and data; scoring it again (--fresh trains anew)", folder)
+        return _finish(config, folder)
+
+    # --- model and data
+    set_seed(config)
+    encoder = Encoder.load(encoder_folder)
+    model = build_model(encoder_folder)
+    data = window_datasets({name: reports for name, reports in splits.items() if name == "train"}, config.text)
+    checkpoint = Checkpoint(folder / "best", config.name, config.text, Decision(), encoder)
+
+    # --- train
+    best = BestOnDev(Labeller(checkpoint, TorchEngine(model)), splits["dev"], encoder_folder, folder)
+    trainer = WindowTrainer(
+        model=model,
+        args=training_arguments(config, folder),
+        train_dataset=data["train"],
+        data_collator=Collator(encoder, config.text.window),
+        callbacks=[best],
+    )
+    trainer.label_smoothing = config.training.label_smoothing
+    trainer.train(resume_from_checkpoint=newest_complete(folder / "checkpoints"))
+
+    # --- decide, describe, score
+    labeller = load_best(folder, config, encoder)
+    decision = fit_decision(labeller, splits["dev"])
+    save_texts(folder / "best", config.text, decision, "")
+    _finish(config, folder)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return folder
+
+
+def find_encoder(config: RunConfig) -> Path:
+    """Return the folder of the encoder that `model.name` names; from the hub only when `model.hub` allows it."""
+    folder = Path(config.model.name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"model.name: {folder} has no config.json; give a Hugging Face model folder")
+        return folder
+    if not config.model.hub:
+        raise UsageError(f"model.name: {folder} is no folder here; for a model of the Hugging Face hub set model.hub=true")
+    from huggingface_hub import snapshot_download
+
+    files = ["config.json", "*.safetensors", "pytorch_model.bin", "vocab.txt", "tokenizer.json", "tokenizer_config.json"]
+    return Path(snapshot_download(config.model.name, allow_patterns=files))
+
+
+def build_model(folder: Path) -> PreTrainedModel:
+    """Return the encoder of `folder` with a fresh token classification head for our labels.
+
+    Old Chinese BERTs come as pytorch_model.bin; torch reads it with weights_only, so it cannot run code.
+    """
+    names = dict(enumerate(NAMES))
+    ids = {name: index for index, name in names.items()}
+    kept = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    model = AutoModelForTokenClassification.from_pretrained(
+        folder, id2label=names, label2id=ids, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+    )
+    transformers_logging.set_verbosity(kept)
+    return model
+
+
+def set_seed(config: RunConfig) -> None:
+    """Make what follows depend on the seed and the thread count alone."""
+    torch.set_num_threads(config.training.threads)
+    random.seed(config.training.seed)
+    np.random.seed(config.training.seed)
+    torch.manual_seed(config.training.seed)
+
+
+def training_arguments(config: RunConfig, folder: Path) -> TrainingArguments:
+    """Return the Trainer's arguments; a new knob is a field of TrainingConfig and a line here."""
+    settings = config.training
+    return TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.precision == "bf16",
+        seed=settings.seed,
+        data_seed=settings.seed,
+        save_strategy="epoch",
+        save_total_limit=2,
+        eval_strategy="no",
+        logging_strategy="epoch",
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to=[],
+    )
+
+
+def load_best(folder: Path, config: RunConfig, encoder: Encoder) -> Labeller:
+    """Return the labeller of the best checkpoint so far, which has no decision yet."""
+    checkpoint = Checkpoint(folder / "best", config.name, config.text, Decision(), encoder)
+    return Labeller(checkpoint, TorchEngine.load(folder / "best"))
+
+
+def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> str:
+    """Return "finished", "unfinished" or "new" for the run directory, which is then ready; UsageError when it is another's."""
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    mark = folder / "fingerprint"
+    if mark.is_file():
+        if mark.read_text() != fingerprint:
+            raise UsageError(
+                f"{folder} holds a run with another config or other data; "
+                "choose another name=..., or give --fresh to replace it"
+            )
+        return "finished" if (folder / "metrics.json").is_file() else "unfinished"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "config.yaml", yaml.safe_dump(saved(config), allow_unicode=True, sort_keys=False))
+    write_whole(folder / "environment.json", json.dumps(_environment(config), indent=2) + "\n")
+    write_whole(mark, fingerprint)
+    return "new"
+
+
+def _fingerprint(config: RunConfig, encoder_folder: Path) -> str:
+    """Return a hash of the config, the data and the encoder: what decides the weights."""
+    parts = [json.dumps(saved(config), sort_keys=True)]
+    parts += [file_hash(path) for path in (config.data.train, config.data.dev, config.data.test)]
+    parts += [file_hash(path) for path in sorted(encoder_folder.glob("*")) if path.suffix in (".safetensors", ".bin", ".txt")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
+
+
+def _environment(config: RunConfig) -> dict[str, Any]:
+    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return {
+        "commit": git.stdout.strip() or None,
+        "uncommitted_changes": bool(changed.stdout.strip()),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "threads": config.training.threads,
+        "processor": platform.machine(),
+    }
+
+
+def _finish(config: RunConfig, folder: Path) -> Path:
+    """Score the best checkpoint, write card, metrics and samples, print the table."""
+    labeller = load(folder / "best")
+    metrics = full_metrics(labeller, config.data.test, config.data.train)
+    Console(width=max(150, Console().width)).print(table(metrics, f"{folder / 'best'} on {config.data.test}"))
+    card = model_card(config, metrics, labeller.checkpoint.decision)
+    save_texts(folder / "best", config.text, labeller.checkpoint.decision, card)
+    metrics["checkpoint"] = checkpoint_hash(folder / "best")
+    if config.data.samples:
+        _label_samples(labeller, config.data.samples, folder / "samples.html")
+    write_metrics(metrics, folder)
+    log.info("run directory: %s; checkpoint: %s; scores: %s", folder, folder / "best", folder / "metrics.json")
+    return folder
+
+
+def _label_samples(labeller: Labeller, samples: Path, page: Path) -> None:
+    reports = list(read_reports([str(samples)], []))
+    labelled = labeller.label_many(report.text for report in reports)
+    write_whole(page, html_page([(r.id, found) for r, found in zip(reports, labelled, strict=True)], "Gangmu 纲目: samples"))
+    log.info("labelled samples: %s", page)
+
+
+def main(
+    config: Annotated[Path, typer.Argument(help="Run description, such as configs/base.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, such as training.epochs=1.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what the run directory holds and start anew.")] = False,
+) -> None:
+    """Fine-tune an encoder on labelled reports; a second call goes on where the first was stopped."""
+    fit(load_config(config, overrides or [], RunConfig), fresh)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command(epilog="Example:  python -m train.fit configs/base.yaml name=short training.epochs=2")(main)
+    run_command(app)

@@ -1,0 +1,109 @@
+"""What we add to the Trainer: loss over sentences, the best checkpoint by dev score, a resume that works."""
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from gangmu.checkpoint import replace_folder, save_model
+from gangmu.encoding import sentence_logits
+from gangmu.labeller import Labeller
+from gangmu.writing import write_whole
+from train.dataset import IGNORED, GoldReport
+from train.eval import evaluate
+
+log = logging.getLogger(__name__)
+NEEDED = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
+
+
+class WindowTrainer(Trainer):
+    """Trainer whose loss is the cross entropy of the mean token logits of each sentence."""
+
+    label_smoothing = 0.0
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Return the mean loss of the labelled sentences of a batch."""
+        output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        with torch.autocast(inputs["pool"].device.type, enabled=False):
+            logits = sentence_logits(inputs["pool"], output.logits.float())
+            loss = cross_entropy(
+                logits.flatten(0, 1), inputs["labels"].flatten(), ignore_index=IGNORED, label_smoothing=self.label_smoothing
+            )
+        return (loss, output) if return_outputs else loss
+
+
+class BestOnDev(TrainerCallback):
+    """After each epoch: score on dev with the same function as train.eval, and keep the best weights in `best`."""
+
+    def __init__(self, labeller: Labeller, dev: Sequence[GoldReport], tokenizer_folder: Path, folder: Path) -> None:
+        self.labeller = labeller
+        self.dev = dev
+        self.tokenizer_folder = tokenizer_folder
+        self.folder = folder
+        self.history: dict[str, Any] = {}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Go on with the scores of the epochs before; what came after the resumed step is scored again."""
+        path = self.folder / "log.json"
+        found = json.loads(path.read_text()) if path.is_file() else {}
+        self.history = {step: scores for step, scores in found.items() if int(step) <= state.global_step}
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Score on dev and save when it is the best so far; a tie keeps the earlier weights."""
+        model: PreTrainedModel = kwargs["model"]
+        model.eval()
+        scores = evaluate(self.labeller, self.dev)
+        model.train()
+        best = max((s["macro_f1"] for s in self.history.values()), default=-1.0)
+        if scores["macro_f1"] > best:
+            part = self.folder / "best.part"
+            shutil.rmtree(part, ignore_errors=True)
+            save_model(model, self.tokenizer_folder, part)
+            replace_folder(part, self.folder / "best")
+        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+        kept = {name: scores[name] for name in ("macro_f1", "accuracy", "kappa", "ece")}
+        self.history[str(state.global_step)] = {"epoch": state.epoch, "loss": losses[-1] if losses else None, **kept}
+        write_whole(self.folder / "log.json", json.dumps(self.history, indent=2) + "\n")
+        log.info("epoch %.0f: dev macro-F1 %.3f, accuracy %.3f", state.epoch, scores["macro_f1"], scores["accuracy"])
+
+
+def newest_complete(folder: Path) -> str | None:
+    """Return the newest checkpoint of a run that was written whole, or None; broken ones are deleted.
+
+    The Trainer saves file by file, and after a kill in a save its own resume crashed 8 times of 12 (FACTS.md,
+    section 0, finding 4): trainer_state.json is the last file it needs.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for path in found:
+        if _complete(path):
+            log.info("resuming from %s", path)
+            return str(path)
+        log.warning("%s was cut off while it was written; it is deleted", path)
+        shutil.rmtree(path)
+    return None
+
+
+def _complete(path: Path) -> bool:
+    if not all((path / name).is_file() for name in NEEDED):
+        return False
+    try:
+        json.loads((path / "trainer_state.json").read_text())
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,209 @@
+"""Pre-train the base encoder: a masked language model over a folder of text. Resumable at any moment.
+
+    python -m train.pretrain configs/pretrain/base.yaml corpus.path=DIR training.tokens=20000000
+"""
+
+import json
+import logging
+import math
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+from gangmu.encoding import Encoder
+from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config
+from train.corpus import Corpus, masked
+
+log = logging.getLogger(__name__)
+REPORT_STEPS = 500
+"""Steps between two looks at the held-out text."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores on held-out text."""
+
+    loss: float
+    """Nats a masked character."""
+    accuracy: float
+
+
+def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBertForMaskedLM:
+    """Return a fresh encoder with its masked-language-model head.
+
+    The default special-token ids of ModernBertConfig lie outside a Chinese vocabulary, so all are set.
+    """
+    config = ModernBertConfig(
+        vocab_size=encoder.tokenizer.get_vocab_size(),
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        local_attention=shape.local_attention,
+        global_attn_every_n_layers=2,
+        max_position_embeddings=longest,
+        pad_token_id=encoder.pad,
+        bos_token_id=encoder.cls,
+        cls_token_id=encoder.cls,
+        eos_token_id=encoder.sep,
+        sep_token_id=encoder.sep,
+        sparse_prediction=True,
+        attn_implementation="sdpa",
+    )
+    return ModernBertForMaskedLM(config)
+
+
+def rate(step: int, steps: int, config: PretrainingConfig) -> float:
+    """Return the learning rate of a step: warm-up, constant, then linear to zero over the last `decay` of the run."""
+    left = (steps - step) / max(1, round(steps * config.decay))
+    return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps, left)
+
+
+def held_out_scores(model: ModernBertForMaskedLM, corpus: Corpus, config: PretrainingConfig) -> HeldOut:
+    """Return loss and accuracy at the same masked characters of the held-out text every time."""
+    inputs, labels = masked(corpus.held_out_sequences(config.length), corpus.encoder, config, 0)
+    model.eval()
+    loss = right = count = 0.0
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for start in range(0, len(inputs), 32):
+            rows = torch.from_numpy(labels[start : start + 32])
+            # sparse prediction: logits come for the masked characters alone
+            output = model(input_ids=torch.from_numpy(inputs[start : start + 32]), labels=rows)
+            wanted = rows[rows != -100]
+            loss += float(output.loss) * len(wanted)
+            right += float((output.logits.argmax(-1) == wanted).sum())
+            count += len(wanted)
+    model.train()
+    return HeldOut(loss / count, right / count)
+
+
+class Run:
+    """The state of a pre-training run: model, optimiser, step; saved whole or not at all."""
+
+    def __init__(self, config: PretrainConfig) -> None:
+        self.config = config
+        self.folder = config.output / "checkpoints"
+        self.corpus = Corpus(config.corpus, config.output / "corpus")
+        torch.manual_seed(config.training.seed)
+        longest = max(config.training.length, config.training.final_length, 512)
+        self.model = build_model(config.shape, self.corpus.encoder, longest)
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        plain = [p for p in self.model.parameters() if p.ndim == 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": config.training.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.step = 0
+        self.drawn = {config.training.length: 0, config.training.final_length: 0}
+        self.seconds = 0.0
+        self.history: list[dict[str, float]] = []
+        if found := newest(self.folder):
+            self._load(found)
+
+    def train_step(self, steps: int) -> float:
+        """Take one step and return its loss."""
+        settings = self.config.training
+        falling = self.step >= steps - round(steps * settings.decay)
+        length = settings.final_length if falling else settings.length
+        count = max(1, settings.step_tokens // length)
+        number = self.drawn[length]
+        ids = self.corpus.sequences(number, count, length, settings.seed)
+        inputs, labels = masked(ids, self.corpus.encoder, settings, number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(self.step, steps, settings)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = self.model(input_ids=torch.from_numpy(inputs), labels=torch.from_numpy(labels)).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.drawn[length] = number + count
+        self.step += 1
+        return float(loss.detach())
+
+    def save(self) -> None:
+        """Write checkpoint-STEP under another name first, then rename it; drop the older ones."""
+        target = self.folder / f"checkpoint-{self.step}"
+        part = target.with_name(target.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        save_file({k: v.contiguous() for k, v in self.model.named_parameters()}, part / "model.safetensors")
+        state = self.optimizer.state_dict()["state"]
+        flat = {f"{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
+        save_file(flat, part / "optimizer.safetensors")
+        progress = {"step": self.step, "drawn": self.drawn, "seconds": self.seconds, "history": self.history}
+        (part / "progress.json").write_text(json.dumps(progress))
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+        for old in self.folder.glob("checkpoint-*"):
+            if old != target:
+                shutil.rmtree(old)
+
+    def _load(self, folder: Path) -> None:
+        self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+        self.model.tie_weights()
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in load_file(folder / "optimizer.safetensors").items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        progress = json.loads((folder / "progress.json").read_text())
+        self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
+        self.drawn |= {int(length): count for length, count in progress["drawn"].items()}
+        log.info("resumed from %s", folder)
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint of a run, or None."""
+    found = [p for p in folder.glob("checkpoint-*") if not p.name.endswith(".part")]
+    return max(found, key=lambda p: int(p.name.split("-")[1]), default=None)
+
+
+def pretrain(config: PretrainConfig) -> Run:
+    """Train to the end of the run, going on from the newest checkpoint, and return it."""
+    settings = config.training
+    torch.set_num_threads(settings.threads)
+    run = Run(config)
+    steps = math.ceil(settings.tokens / settings.step_tokens)
+    saved = began = time.monotonic()
+    columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
+    with Progress(*columns) as bar:
+        task = bar.add_task("pre-training", total=steps, completed=run.step, note="")
+        while run.step < steps:
+            loss = run.train_step(steps)
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"loss {loss} at step {run.step}; lower training.learning_rate and resume")
+            if run.step % REPORT_STEPS == 0 or run.step == steps:
+                scores = held_out_scores(run.model, run.corpus, settings)
+                spent = run.seconds + time.monotonic() - began
+                run.history.append(
+                    {"step": run.step, "tokens": run.step * settings.step_tokens, "seconds": round(spent)}
+                    | {"loss": scores.loss, "accuracy": scores.accuracy}
+                )
+                log.info(json.dumps(run.history[-1]))
+                bar.update(task, note=f"held-out loss {scores.loss:.3f}, accuracy {scores.accuracy:.1%}")
+            bar.update(task, completed=run.step)
+            if time.monotonic() - saved > settings.save_minutes * 60 or run.step == steps:
+                run.seconds += time.monotonic() - began
+                began = saved = time.monotonic()
+                run.save()
+    return run
+
+
+def main() -> None:
+    """Run from the command line."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    config = load_config(Path(sys.argv[1]), sys.argv[2:], PretrainConfig)
+    pretrain(config)
+
+
+if __name__ == "__main__":
+    main()
