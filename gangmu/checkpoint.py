@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     settings = load_settings(folder / "settings.json")
     labels = _labels(folder / "config.json")
     if labels != settings.labels:
-        raise CheckpointError(f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}")
+        raise CheckpointError(
+            f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}"
+        )
     name = f"{folder.resolve().name}@{checkpoint_hash(folder)[:12]}"
     return Checkpoint(folder, name, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
 
@@ -135,8 +136,8 @@ def replace_folder(part: Path, target: Path) -> None:
     old = target.with_name(target.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
-        os.replace(target, old)
-    os.replace(part, target)
+        target.replace(old)
+    part.replace(target)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -124,9 +124,7 @@ def lost_characters(text: str) -> list[Edit]:
     >>> clean("要?jiǎng)?chuàng)新方法").text
     '要创新方法'
     """
-    return [
-        Edit(m.start(), m.end(), LOST[m[0]]) for m in LOST_RUN.finditer(text) if m[0] in LOST
-    ]
+    return [Edit(m.start(), m.end(), LOST[m[0]]) for m in LOST_RUN.finditer(text) if m[0] in LOST]
 
 
 def pinyin_glosses(text: str) -> list[Edit]:
@@ -208,9 +206,7 @@ def _opcodes(before: str, after: str) -> Iterable[tuple[str, int, int, int, int]
     """Return difflib opcodes; character by character where nothing moved, which is nearly always."""
     if len(before) != len(after):
         return SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes()
-    return [
-        ("replace", i, i + 1, i, i + 1) for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b
-    ]
+    return [("replace", i, i + 1, i, i + 1) for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
 
 
 LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -218,9 +214,7 @@ INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u200b-\u20
 SPACES = re.compile("[ \t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]{2,}|[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 LOST = {"?jiǎng)?chuàng)": "创"}
 LOST_RUN = re.compile(rf"(?:[?？]{PINYIN}[)）])+")
-GLOSS = re.compile(
-    rf"(?<=[{HAN}])[(（](?:(?=[a-zü]{{0,6}}[{TONED}]){PINYIN}|{NEUTRAL})[)）]"
-)
+GLOSS = re.compile(rf"(?<=[{HAN}])[(（](?:(?=[a-zü]{{0,6}}[{TONED}]){PINYIN}|{NEUTRAL})[)）]")
 WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ％＋－＝／．＆＠＃＄＊]+")
 NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 FULL = {",": "，", ";": "；", ":": "：", "?": "？", "!": "！", "(": "（", ")": "）"}

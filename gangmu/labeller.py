@@ -68,7 +68,9 @@ class Labeller:
         logits = self.logits([[s.text for s in sentences] for sentences in split])
         for sentences, rows in zip(split, logits, strict=True):
             labelled = []
-            for number, (sentence, row) in enumerate(zip(sentences, self.checkpoint.decision.scores(rows), strict=True)):
+            for number, (sentence, row) in enumerate(
+                zip(sentences, self.checkpoint.decision.scores(rows), strict=True)
+            ):
                 label, also, abstained = self.checkpoint.decision.label(row, self.four)
                 scores = {name: round(float(score), 4) for name, score in zip(NAMES, row, strict=True)}
                 place = (sentence.paragraph, number, sentence.start, sentence.end)

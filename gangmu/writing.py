@@ -1,6 +1,7 @@
 """Labelled reports -> JSON Lines, and files that are there whole or not at all."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,5 +26,6 @@ def write_whole(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise InputOutputError(f"{path}: cannot be written: {error.strerror}; choose another --output") from error

@@ -36,7 +36,8 @@ ECE {ece:.3f} at temperature {temperature}. {promise}
 
 ## Training
 `python -m train.fit` with the config below, on `{train}` with `{dev}` for the choice of the epoch.
-Start: `{base}`; {epochs} epochs at most, learning rate {rate:g}, windows of {window} tokens, seed {seed}, {threads} threads.
+Start: `{base}`; {epochs} epochs at most, learning rate {rate:g}, windows of {window} tokens,
+seed {seed}, {threads} threads.
 
 ## Limits
 Reports and labels of the training data were written by language models following the project's guidelines; the scores
@@ -50,11 +51,18 @@ def model_card(config: RunConfig, metrics: dict[str, Any], decision: Decision) -
     rows = []
     for name, found in [(config.name, metrics["model"]), *metrics["baselines"].items()]:
         low, high = found["macro_f1_interval"]
-        cells = [name, f"{found['macro_f1']:.3f}", f"{low:.3f} to {high:.3f}", f"{found['accuracy']:.3f}", f"{found['kappa']:.3f}"]
+        cells = [
+            name,
+            f"{found['macro_f1']:.3f}",
+            f"{low:.3f} to {high:.3f}",
+            f"{found['accuracy']:.3f}",
+            f"{found['kappa']:.3f}",
+        ]
         rows.append("| " + " | ".join(cells) + " |")
     promise = "No abstention threshold: none could promise 10 % error."
     if decision.risk is not None:
-        promise = f"Labels with a score below {decision.abstain} are marked as abstained (at most {decision.risk:.0%} error on dev)."
+        bound = f"at most {decision.risk:.0%} of the others wrong on dev, with 95 % confidence"
+        promise = f"Labels with a score below {decision.abstain} are marked as abstained ({bound})."
     return CARD.format(
         name=config.name,
         base=config.model.name,

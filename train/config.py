@@ -1,5 +1,6 @@
 """Run descriptions: YAML -> checked, frozen objects. Every mistake of a file is reported at once."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,6 +23,8 @@ class Section(BaseModel):
 
 
 class ModelConfig(Section):
+    """Where training starts."""
+
     name: str = Field(min_length=1)
     """Folder of the encoder to start from, or a hub id when `hub` is true."""
     hub: bool = Field(strict=True)
@@ -29,6 +32,8 @@ class ModelConfig(Section):
 
 
 class DataConfig(Section):
+    """Labelled files, split by report."""
+
     train: Path
     dev: Path
     test: Path
@@ -37,6 +42,8 @@ class DataConfig(Section):
 
 
 class TrainingConfig(Section):
+    """How long, how fast and how exactly to train."""
+
     epochs: Count
     max_steps: int = Field(ge=-1, strict=True)
     """Stop after so many steps; -1: after `epochs`."""
@@ -64,6 +71,8 @@ class RunConfig(Section):
 
 
 class EncoderShape(Section):
+    """Size of a new encoder."""
+
     layers: Count
     hidden: Count
     heads: Count
@@ -72,6 +81,8 @@ class EncoderShape(Section):
 
 
 class CorpusConfig(Section):
+    """What to read."""
+
     path: Path
     """Folder of .txt and .txt.xz files: a paragraph a line, a blank line between documents."""
     weights: dict[str, float]
@@ -81,6 +92,8 @@ class CorpusConfig(Section):
 
 
 class PretrainingConfig(Section):
+    """How to learn from it."""
+
     tokens: Count
     """Length of the whole run; it may be changed and the run resumed while the rate is constant."""
     step_tokens: Count
@@ -135,9 +148,9 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(  # YAML 1.1 takes 2e-5 for text; LLaMA-Factory and TRL paid for that
-    "tag:yaml.org,2002:float", __import__("re").compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+# YAML 1.1 takes 2e-5 for text, and the Trainer then keeps the text (LLaMA-Factory issue 4014, TRL issue 1450).
+NUMBER = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+0123456789"))
 
 
 def load_config(path: Path, overrides: list[str], kind: type[ConfigType]) -> ConfigType:

@@ -4,6 +4,7 @@ Everything drawn depends on the seed and the position alone, so a resumed run se
 """
 
 import hashlib
+import io
 import json
 import logging
 import lzma
@@ -39,10 +40,9 @@ def corpus_files(folder: Path) -> list[Path]:
 
 def documents(path: Path) -> Iterator[list[str]]:
     """Yield the clean paragraphs of each document of a file."""
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
     paragraphs: list[str] = []
-    with opened as lines:
-        for line in lines:
+    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:
+        for line in io.TextIOWrapper(stream, encoding="utf-8"):
             if line.strip():
                 paragraphs.append(line.rstrip("\n"))
             elif paragraphs:

@@ -1,6 +1,6 @@
 """Score a checkpoint on labelled reports, beside the baselines.
 
-    python -m train.eval --model models/gangmu --data my-reports.jsonl --output scores
+python -m train.eval --model models/gangmu --data my-reports.jsonl --output scores
 """
 
 import json
@@ -63,11 +63,24 @@ def full_metrics(labeller: Labeller, data: Path, train: Path) -> dict[str, Any]:
 def table(metrics: dict[str, Any], title: str) -> Table:
     """Return the scores as a table for the terminal, the classifier first."""
     shown = Table(title=f"{title}: {metrics['reports']} reports, {metrics['sentences']} sentences")
-    for column in ("", "macro-F1 of the four", "95 % interval", "accuracy", "kappa", *(f"F1 {n}" for n in NAMES), "ECE"):
+    for column in (
+        "",
+        "macro-F1 of the four",
+        "95 % interval",
+        "accuracy",
+        "kappa",
+        *(f"F1 {n}" for n in NAMES),
+        "ECE",
+    ):
         shown.add_column(column, justify="left" if not column else "right")
     for name, found in [("gangmu", metrics["model"]), *metrics["baselines"].items()]:
         low, high = found["macro_f1_interval"]
-        cells = [f"{found['macro_f1']:.3f}", f"{low:.3f}-{high:.3f}", f"{found['accuracy']:.3f}", f"{found['kappa']:.3f}"]
+        cells = [
+            f"{found['macro_f1']:.3f}",
+            f"{low:.3f}-{high:.3f}",
+            f"{found['accuracy']:.3f}",
+            f"{found['kappa']:.3f}",
+        ]
         cells += [f"{found['per_class'][label]['f1']:.3f}" for label in NAMES]
         shown.add_row(name, *cells, f"{found['ece']:.3f}" if "ece" in found else "")
     support = [str(metrics["model"]["per_class"][label]["support"]) for label in NAMES]

@@ -1,6 +1,6 @@
 """Fine-tune an encoder on labelled reports: config -> run directory with checkpoint, scores and pictures.
 
-    python -m train.fit configs/base.yaml training.epochs=1 [--fresh]
+python -m train.fit configs/base.yaml training.epochs=1 [--fresh]
 """
 
 import hashlib
@@ -12,7 +12,6 @@ import platform
 import random
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +23,12 @@ from rich.console import Console
 from transformers import AutoModelForTokenClassification, PreTrainedModel, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from gangmu.checkpoint import Checkpoint, checkpoint_hash, copy_tokenizer, file_hash, replace_folder, save_model, save_texts
+from gangmu.checkpoint import (
+    Checkpoint,
+    checkpoint_hash,
+    file_hash,
+    save_texts,
+)
 from gangmu.cli import run as run_command
 from gangmu.decision import Decision
 from gangmu.encoding import Encoder
@@ -44,7 +48,17 @@ from train.loop import BestOnDev, WindowTrainer, newest_complete
 
 log = logging.getLogger(__name__)
 RUNS = Path("runs")
-PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy", "opencc")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "evaluate",
+    "accelerate",
+    "scikit-learn",
+    "numpy",
+    "opencc",
+)
 
 
 def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
@@ -96,10 +110,19 @@ def find_encoder(config: RunConfig) -> Path:
             raise CheckpointError(f"model.name: {folder} has no config.json; give a Hugging Face model folder")
         return folder
     if not config.model.hub:
-        raise UsageError(f"model.name: {folder} is no folder here; for a model of the Hugging Face hub set model.hub=true")
+        raise UsageError(
+            f"model.name: {folder} is no folder here; for a model of the Hugging Face hub set model.hub=true"
+        )
     from huggingface_hub import snapshot_download
 
-    files = ["config.json", "*.safetensors", "pytorch_model.bin", "vocab.txt", "tokenizer.json", "tokenizer_config.json"]
+    files = [
+        "config.json",
+        "*.safetensors",
+        "pytorch_model.bin",
+        "vocab.txt",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
     return Path(snapshot_download(config.model.name, allow_patterns=files))
 
 
@@ -111,7 +134,8 @@ def build_model(folder: Path) -> PreTrainedModel:
     names = dict(enumerate(NAMES))
     ids = {name: index for index, name in names.items()}
     kept = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()  # that the head is new is no news
+    transformers_logging.disable_progress_bar()
     model = AutoModelForTokenClassification.from_pretrained(
         folder, id2label=names, label2id=ids, local_files_only=True, trust_remote_code=False, dtype=torch.float32
     )
@@ -141,6 +165,7 @@ def training_arguments(config: RunConfig, folder: Path) -> TrainingArguments:
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
         data_seed=settings.seed,
         save_strategy="epoch",
@@ -160,7 +185,7 @@ def load_best(folder: Path, config: RunConfig, encoder: Encoder) -> Labeller:
 
 
 def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> str:
-    """Return "finished", "unfinished" or "new" for the run directory, which is then ready; UsageError when it is another's."""
+    """Return "finished", "unfinished" or "new" for the run directory, then ready; UsageError when it is another's."""
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     mark = folder / "fingerprint"
@@ -182,7 +207,9 @@ def _fingerprint(config: RunConfig, encoder_folder: Path) -> str:
     """Return a hash of the config, the data and the encoder: what decides the weights."""
     parts = [json.dumps(saved(config), sort_keys=True)]
     parts += [file_hash(path) for path in (config.data.train, config.data.dev, config.data.test)]
-    parts += [file_hash(path) for path in sorted(encoder_folder.glob("*")) if path.suffix in (".safetensors", ".bin", ".txt")]
+    parts += [
+        file_hash(path) for path in sorted(encoder_folder.glob("*")) if path.suffix in (".safetensors", ".bin", ".txt")
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
 
@@ -217,7 +244,9 @@ def _finish(config: RunConfig, folder: Path) -> Path:
 def _label_samples(labeller: Labeller, samples: Path, page: Path) -> None:
     reports = list(read_reports([str(samples)], []))
     labelled = labeller.label_many(report.text for report in reports)
-    write_whole(page, html_page([(r.id, found) for r, found in zip(reports, labelled, strict=True)], "Gangmu 纲目: samples"))
+    write_whole(
+        page, html_page([(r.id, found) for r, found in zip(reports, labelled, strict=True)], "Gangmu 纲目: samples")
+    )
     log.info("labelled samples: %s", page)
 
 

@@ -39,7 +39,10 @@ class WindowTrainer(Trainer):
         with torch.autocast(inputs["pool"].device.type, enabled=False):
             logits = sentence_logits(inputs["pool"], output.logits.float())
             loss = cross_entropy(
-                logits.flatten(0, 1), inputs["labels"].flatten(), ignore_index=IGNORED, label_smoothing=self.label_smoothing
+                logits.flatten(0, 1),
+                inputs["labels"].flatten(),
+                ignore_index=IGNORED,
+                label_smoothing=self.label_smoothing,
             )
         return (loss, output) if return_outputs else loss
 

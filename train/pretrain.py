@@ -1,6 +1,6 @@
 """Pre-train the base encoder: a masked language model over a folder of text. Resumable at any moment.
 
-    python -m train.pretrain configs/pretrain/base.yaml corpus.path=DIR training.tokens=20000000
+python -m train.pretrain configs/pretrain/base.yaml corpus.path=DIR training.tokens=20000000
 """
 
 import json
@@ -17,8 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from transformers import ModernBertConfig, ModernBertForMaskedLM
 
+from gangmu.checkpoint import replace_folder, save_model, write_sums
 from gangmu.encoding import Encoder
-from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config
+from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
 from train.corpus import Corpus, masked
 
 log = logging.getLogger(__name__)
@@ -161,6 +162,18 @@ class Run:
         log.info("resumed from %s", folder)
 
 
+def save_encoder(run: Run, folder: Path) -> None:
+    """Write the encoder with its masked-language-model head as a Hugging Face folder, fp16."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    run.model.config.sparse_prediction = False  # ours alone: others expect logits at every position
+    save_model(run.model, run.corpus.vocabulary.parent, part)
+    record = {"config": saved(run.config), "hours": round(run.seconds / 3600, 2), "history": run.history}
+    (part / "pretraining.json").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_sums(part)
+    replace_folder(part, folder)
+
+
 def newest(folder: Path) -> Path | None:
     """Return the newest whole checkpoint of a run, or None."""
     found = [p for p in folder.glob("checkpoint-*") if not p.name.endswith(".part")]
@@ -173,7 +186,7 @@ def pretrain(config: PretrainConfig) -> Run:
     torch.set_num_threads(settings.threads)
     run = Run(config)
     steps = math.ceil(settings.tokens / settings.step_tokens)
-    saved = began = time.monotonic()
+    last_save = began = time.monotonic()
     columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
     with Progress(*columns) as bar:
         task = bar.add_task("pre-training", total=steps, completed=run.step, note="")
@@ -191,10 +204,12 @@ def pretrain(config: PretrainConfig) -> Run:
                 log.info(json.dumps(run.history[-1]))
                 bar.update(task, note=f"held-out loss {scores.loss:.3f}, accuracy {scores.accuracy:.1%}")
             bar.update(task, completed=run.step)
-            if time.monotonic() - saved > settings.save_minutes * 60 or run.step == steps:
+            if time.monotonic() - last_save > settings.save_minutes * 60 or run.step == steps:
                 run.seconds += time.monotonic() - began
-                began = saved = time.monotonic()
+                began = last_save = time.monotonic()
                 run.save()
+    save_encoder(run, config.output / "encoder")
+    log.info("encoder: %s", config.output / "encoder")
     return run
 
 

@@ -1,0 +1,139 @@
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gangmu.cli import main
+
+COLUMNS = "report path paragraph sentence start end text label score scores also abstained model".split()
+
+
+@pytest.fixture
+def gangmu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command; return exit code, stdout, stderr."""
+
+    def command(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gangmu", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as stopped:
+            main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return command
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    path = tmp_path / "县里 的报道.txt"
+    path.write_text("會(huì)議于昨日下午召開。\n要健全聯席會議制度;大家要奋勇争先。\n", encoding="utf-8")
+    return path
+
+
+def test_jsonl_has_the_contract_columns(gangmu, report: Path, checkpoint: Path) -> None:
+    code, out, err = gangmu("label", report, "--model", checkpoint)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [list(row) for row in rows] == [COLUMNS] * 3
+    assert [row["label"] for row in rows] == ["other", "mechanism", "exhortation"]
+    assert {row["report"] for row in rows} == {"县里 的报道"}
+    assert "1 reports, 3 sentences" in err
+
+
+def test_stdin_folder_and_file_give_the_same_rows(gangmu, report: Path, checkpoint: Path) -> None:
+    def labels(text: str) -> list[tuple[str, float]]:
+        return [(row["text"], row["score"]) for row in map(json.loads, text.splitlines())]
+
+    _, by_file, _ = gangmu("label", report, "--model", checkpoint)
+    _, by_folder, _ = gangmu("label", report.parent, "--model", checkpoint)
+    _, by_stdin, _ = gangmu("label", "-", "--model", checkpoint, stdin=report.read_text(encoding="utf-8"))
+    assert labels(by_file) == labels(by_folder) == labels(by_stdin)
+
+
+def test_text_and_html(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
+    _, out, _ = gangmu("label", report, "--model", checkpoint, "--format", "text", "--quiet")
+    assert [line[:2] for line in out.splitlines() if line] == ["其他", "机制", "号召"]
+    page = tmp_path / "out" / "页.html"
+    code, out, _ = gangmu("label", report, "--model", checkpoint, "--format", "html", "--output", page)
+    assert (code, out) == (0, "")
+    assert "要健全联席会议制度；" in page.read_text(encoding="utf-8")
+
+
+def test_same_stem_twice_gets_two_ids(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    shutil.copy(report, tmp_path / "b")
+    _, out, _ = gangmu("label", tmp_path, "--model", checkpoint)
+    assert {json.loads(line)["report"] for line in out.splitlines()} == {"县里 的报道", "县里 的报道-2"}
+
+
+def test_bad_files_are_listed_and_the_others_are_done(gangmu, report: Path, checkpoint: Path) -> None:
+    (report.parent / "empty.txt").write_text(" \n")
+    (report.parent / "gbk.txt").write_bytes("会议召开。".encode("gb18030"))
+    (report.parent / "nul.txt").write_bytes(b"\x00\xe2\x80\x8b")
+    (report.parent / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    code, out, err = gangmu("label", report.parent, "--model", checkpoint)
+    assert code == 65
+    assert len(out.splitlines()) == 3
+    for words in (
+        "empty.txt: empty",
+        "gbk.txt: not UTF-8 text (byte 0xbb at 0)",
+        "iconv -f GB18030",
+        "nul.txt: no sentence",
+        "old.doc: skipped",
+        "soffice --convert-to",
+    ):
+        assert words in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["label", "nowhere.txt"], 2, "nowhere.txt: no such file or folder"),
+        (["label", "."], 2, "no .txt, .text, .md file in this folder"),
+        (["label", "x.txt", "--model", "nowhere"], 2, "nowhere: no such folder"),
+        (["label", "x.txt", "--model", "."], 2, "not a Gangmu classifier: no config.json"),
+        (["label", "x.txt", "--format", "pdf"], 2, "'pdf' is not one of"),
+    ],
+)
+def test_wrong_usage(gangmu, checkpoint, tmp_path, monkeypatch, arguments, code, words) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    if "--model" not in arguments:
+        arguments = [*arguments, "--model", str(checkpoint)]
+    found, out, err = gangmu(*arguments)
+    assert (found, out) == (code, "")
+    assert words in " ".join(err.split())
+
+
+def test_no_model_says_the_three_ways(gangmu, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(report.parent)
+    monkeypatch.delenv("GANGMU_MODEL", raising=False)
+    code, _, err = gangmu("label", report)
+    assert code == 2
+    assert all(words in err for words in ("--model DIR", "GANGMU_MODEL", "models/gangmu"))
+
+
+def test_output_that_cannot_be_written(gangmu, report: Path, checkpoint: Path) -> None:
+    code, _, err = gangmu("label", report, "--model", checkpoint, "--output", report / "below" / "x.jsonl")
+    assert code == 74
+    assert "cannot be written" in err
+
+
+def test_split_shows_sentences_with_places(gangmu, report: Path) -> None:
+    code, out, _ = gangmu("split", report)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [row["text"] for row in rows] == ["会议于昨日下午召开。", "要健全联席会议制度；", "大家要奋勇争先。"]
+    assert rows[0]["start"] == 0
+
+
+def test_doctor_names_versions_and_checkpoint(gangmu, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANGMU_MODEL", str(checkpoint))
+    code, out, _ = gangmu("doctor")
+    assert code == 0
+    assert "transformers" in out
+    assert "best@" in out

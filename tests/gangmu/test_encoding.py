@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gangmu.encoding import Encoder, sentence_logits
+from gangmu.errors import CheckpointError
+from gangmu.settings import TextSettings
+from gangmu.windows import windows
+
+
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> Encoder:
+    return Encoder.load(tiny_encoder)
+
+
+def test_one_row_a_sentence_each_closed_by_sep(encoder: Encoder) -> None:
+    found = windows(["要健全制度。", "会议召开。"], TextSettings())
+    batch = encoder.encode(found, 256)
+    ids = batch.input_ids[0].tolist()
+    assert ids[0] == encoder.cls
+    assert ids.count(encoder.sep) == 2
+    assert batch.pool.shape[:2] == (1, 2)
+    assert np.allclose(batch.pool.sum(axis=2), 1)
+
+
+def test_a_sentence_over_the_limit_loses_its_middle_only(encoder: Encoder) -> None:
+    long = "要健全" + "制" * 200 + "会议。"
+    found = windows(["会议召开。", long, "会议召开。"], TextSettings(window=40, overlap=1))
+    for window in found:
+        batch = encoder.encode([window], 40)
+        assert batch.input_ids.shape[1] <= 40
+        assert batch.pool.shape[1] == window.last - window.first
+    kept = encoder.encode(windows([long], TextSettings(window=40)), 40).input_ids[0].tolist()
+    whole = encoder.token_ids([long])[0]
+    assert kept[1:4] == whole[:3]
+    assert kept[-4:-1] == whole[-3:]
+
+
+def test_a_sentence_without_tokens_is_one_unknown(encoder: Encoder) -> None:
+    assert encoder.token_ids(["\ufffd", " "]) == [[encoder.unknown], [encoder.unknown]]
+
+
+def test_padding_changes_no_mean(encoder: Encoder) -> None:
+    found = windows(["会议召开。"], TextSettings()) + windows(["要健全制度。", "会议召开。"], TextSettings())
+    batch = encoder.encode(found, 256)
+    logits = np.random.default_rng(0).normal(size=(*batch.input_ids.shape, 5)).astype(np.float32)
+    pooled = sentence_logits(batch.pool, logits)
+    end = int(batch.attention_mask[0].sum())
+    assert np.allclose(pooled[0, 0], logits[0, 1:end].mean(axis=0), atol=1e-6)
+
+
+def test_vocab_txt_and_tokenizer_json_give_the_same_ids(tiny_encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text((tiny_encoder / "vocab.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    texts = ["要健全联席会议制度。", "未知字鑫，a1b2", "“引号”"]
+    assert Encoder.load(tmp_path).token_ids(texts) == Encoder.load(tiny_encoder).token_ids(texts)
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"neither tokenizer.json nor vocab.txt"):
+        Encoder.load(tmp_path)

@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from gangmu.encoding import Encoder
+from gangmu.errors import DataError
+from gangmu.labels import NAMES
+from gangmu.settings import TextSettings
+from train.dataset import IGNORED, Collator, read_labelled, window_datasets
+
+GOOD = {"id": "a", "sentences": [{"paragraph": 0, "text": "會(huì)議召開,議事。", "label": "other"}]}
+
+
+def write(path: Path, *lines: object) -> Path:
+    rows = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_gold_sentences_are_cleaned_and_never_split(tmp_path: Path) -> None:
+    two = {
+        "id": "b",
+        "sentences": [{"paragraph": 0, "text": "一。二;三", "label": "goal", "also": "method", "rule": 3}],
+    }
+    reports = read_labelled(write(tmp_path / "x.jsonl", GOOD, "", two))
+    assert [report.texts for report in reports] == [["会议召开，议事。"], ["一。二；三"]]
+
+
+def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
+    def sentence(**values: object) -> dict[str, object]:
+        return {"id": "c", "sentences": [{"paragraph": 0, "text": "甲。", "label": "goal"} | values]}
+
+    path = write(
+        tmp_path / "x.jsonl",
+        GOOD,
+        sentence(label="措施"),
+        "{broken",
+        GOOD,
+        sentence(text=" \u200b"),
+        sentence(also="other"),
+        sentence(rule=12),
+        {"id": "d", "sentences": []},
+        {**GOOD, "id": "e", "tpic": "x"},
+    )
+    with pytest.raises(DataError) as error:
+        read_labelled(path)
+    faults = "\n".join(error.value.faults)
+    for words in (
+        f"{path}:2: sentences.0.label: label '措施' is not one of {', '.join(NAMES)}",
+        f"{path}:3: not one JSON object",
+        f"{path}:4: id 'a' stands already in line 1",
+        f"{path}:5: sentences.0.text: the sentence has no text",
+        f"{path}:6: sentences.0.also: also 'other' is not one of",
+        f"{path}:7: sentences.0.rule",
+        f"{path}:8: sentences",
+        f"{path}:9: tpic: Extra inputs",
+    ):
+        assert words in faults
+    assert error.value.exit_code == 65
+
+
+def test_missing_and_empty_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read_labelled(tmp_path / "x.jsonl")
+    with pytest.raises(DataError, match="no report"):
+        read_labelled(write(tmp_path / "y.jsonl", ""))
+
+
+def test_windows_carry_the_label_of_each_sentence_once(run_file: Path, tiny_encoder: Path) -> None:
+    reports = read_labelled(run_file.parent / "train.jsonl")
+    settings = TextSettings(window=40)
+    data = window_datasets({"train": reports}, settings)["train"]
+    assert sum(len(row["labels"]) for row in data) == sum(len(report.sentences) for report in reports)
+    batch = Collator(Encoder.load(tiny_encoder), 40)([data[i] for i in range(len(data))])
+    assert int((batch["labels"] != IGNORED).sum()) == sum(len(report.sentences) for report in reports)
+    assert batch["pool"].shape[:2] == batch["labels"].shape

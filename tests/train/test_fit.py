@@ -1,0 +1,135 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import TrainerCallback
+
+import gangmu
+from gangmu.checkpoint import file_hash
+from gangmu.errors import UsageError
+from train import fit as fit_module
+from train.config import RunConfig, load_config
+from train.dataset import read_labelled
+from train.eval import evaluate, full_metrics
+from train.fit import fit
+from train.loop import newest_complete
+from train.publish import publish
+
+SHORT = ["training.epochs=3"]
+
+
+def weights(run: Path) -> str:
+    return file_hash(run / "best" / "model.safetensors")
+
+
+def test_run_directory_holds_what_is_needed_to_repeat_it(finished_run: Path) -> None:
+    names = {path.name for path in finished_run.iterdir()}
+    assert names == {
+        "best", "config.yaml", "environment.json", "fingerprint", "log.json", "metrics.json", "confusion.png", "samples.html",
+    }  # fmt: skip
+    environment = json.loads((finished_run / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__
+    assert environment["threads"] == 1
+    assert not list(finished_run.rglob("*.bin"))
+    assert "要健全联席会议制度；" in (finished_run / "samples.html").read_text(encoding="utf-8")
+
+
+def test_overfits_saves_and_reloads_to_the_same_scores(finished_run: Path, run_file: Path) -> None:
+    labeller = gangmu.load(finished_run / "best")
+    scores = evaluate(labeller, read_labelled(run_file.parent / "train.jsonl"))
+    assert scores["macro_f1"] == 1.0
+    assert scores["accuracy"] == 1.0
+
+
+def test_score_in_the_loop_equals_train_eval(finished_run: Path, run_file: Path) -> None:
+    log = json.loads((finished_run / "log.json").read_text())
+    best = max(log.values(), key=lambda scores: scores["macro_f1"])
+    found = evaluate(gangmu.load(finished_run / "best"), read_labelled(run_file.parent / "dev.jsonl"))
+    assert found["macro_f1"] == pytest.approx(best["macro_f1"], abs=1e-9)
+
+
+def test_metrics_follow_the_contract(finished_run: Path, run_file: Path) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    assert set(metrics) == {"model", "baselines", "sentences", "reports", "data", "checkpoint"}
+    keys = {"macro_f1", "macro_f1_interval", "accuracy", "kappa", "ece", "per_class", "confusion"}
+    assert set(metrics["model"]) == keys
+    assert set(metrics["baselines"]) == {"majority", "keyword rules", "TF-IDF + linear"}
+    again = full_metrics(
+        gangmu.load(finished_run / "best"), run_file.parent / "test.jsonl", run_file.parent / "train.jsonl"
+    )
+    assert again == metrics
+
+
+def test_same_seed_gives_the_same_weights_and_another_does_not(run_file: Path, tmp_path: Path) -> None:
+    runs = [fit(load_config(run_file, SHORT, RunConfig), runs=tmp_path / name) for name in ("a", "b")]
+    other = fit(load_config(run_file, [*SHORT, "training.seed=1"], RunConfig), runs=tmp_path / "c")
+    assert weights(runs[0]) == weights(runs[1]) != weights(other)
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+class KillAtStep(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
+        if state.global_step == 30:
+            raise Killed
+
+
+def test_interrupted_run_resumes_to_the_same_weights(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(run_file, SHORT, RunConfig)
+    whole = fit(config, runs=tmp_path / "whole")
+    trainer = fit_module.WindowTrainer
+
+    def killed(*args, callbacks, **kwargs):  # type: ignore[no-untyped-def]
+        return trainer(*args, callbacks=[*callbacks, KillAtStep()], **kwargs)
+
+    monkeypatch.setattr(fit_module, "WindowTrainer", killed)
+    with pytest.raises(Killed):
+        fit(config, runs=tmp_path / "broken")
+    monkeypatch.undo()
+    checkpoints = tmp_path / "broken" / "tiny" / "checkpoints"
+    newest = max(checkpoints.iterdir(), key=lambda path: int(path.name.split("-")[1]))
+    torn = checkpoints / "checkpoint-30"  # a kill in the middle of a save leaves this
+    shutil.copytree(newest, torn)
+    (torn / "trainer_state.json").write_text('{"epoch": 2.')
+    assert weights(fit(config, runs=tmp_path / "broken")) == weights(whole)
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    for name in ("checkpoint-10", "checkpoint-9"):
+        (tmp_path / name).mkdir()
+        for file in ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt"):
+            (tmp_path / name / file).write_text("{}")
+    (tmp_path / "checkpoint-10" / "trainer_state.json").unlink()
+    assert newest_complete(tmp_path) == str(tmp_path / "checkpoint-9")
+    assert not (tmp_path / "checkpoint-10").exists()
+
+
+def test_second_call_scores_again_and_another_config_is_refused(
+    finished_run: Path, run_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = weights(finished_run)
+    with caplog.at_level("INFO"):
+        fit(load_config(run_file, [], RunConfig), runs=finished_run.parent)
+    assert "is finished with this config and data" in caplog.text
+    assert weights(finished_run) == before
+    with pytest.raises(UsageError, match="--fresh"):
+        fit(load_config(run_file, SHORT, RunConfig), runs=finished_run.parent)
+
+
+def test_unknown_encoder_is_refused_before_anything_is_written(run_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"model.hub=true"):
+        fit(load_config(run_file, ["model.name=bert-base-chinese"], RunConfig), runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_publish_copies_a_whole_checkpoint_with_its_card(finished_run: Path, tmp_path: Path) -> None:
+    publish(finished_run, tmp_path / "mine")
+    labelled = gangmu.load(tmp_path / "mine").label("要健全联席会议制度。")
+    assert labelled.model.startswith("mine@")
+    assert "macro-F1" in (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
