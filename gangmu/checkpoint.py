@@ -100,8 +100,8 @@ def save_model(model: "PreTrainedModel", tokenizer_folder: Path, folder: Path) -
     seen: set[int] = set()
     tensors = {}
     for name, tensor in model.state_dict().items():
-        if tensor.data_ptr() in seen and name.startswith(("decoder.", "lm_head.")):
-            continue  # the output layer is tied to the embeddings, and is tied again on load
+        if tensor.data_ptr() in seen:
+            continue  # an output layer tied to the embeddings is tied again on load
         seen.add(tensor.data_ptr())
         tensors[name] = tensor.detach().to("cpu", float16 if tensor.is_floating_point() else None).contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

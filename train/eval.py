@@ -5,7 +5,6 @@ python -m train.eval --model models/gangmu --data my-reports.jsonl --output scor
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,8 +89,9 @@ def table(metrics: dict[str, Any], title: str) -> Table:
 
 def write_metrics(metrics: dict[str, Any], folder: Path) -> None:
     """Write metrics.json and the picture of the confusion matrix into `folder`."""
-    write_whole(folder / "metrics.json", json.dumps(metrics, ensure_ascii=False, indent=2) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
     confusion_picture(metrics["model"]["confusion"], folder / "confusion.png")
+    write_whole(folder / "metrics.json", json.dumps(metrics, ensure_ascii=False, indent=2) + "\n")
 
 
 def confusion_picture(confusion: list[list[int]], path: Path) -> None:
@@ -144,7 +144,6 @@ def main(
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command(epilog="Example:  python -m train.eval --model runs/base/best --data data/test.jsonl")(main)

@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import random
 import shutil
@@ -78,7 +77,8 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
     set_seed(config)
     encoder = Encoder.load(encoder_folder)
     model = build_model(encoder_folder)
-    data = window_datasets({name: reports for name, reports in splits.items() if name == "train"}, config.text)
+    _check_window(config, model)
+    data = window_datasets(splits, config.text)
     checkpoint = Checkpoint(folder / "best", config.name, config.text, Decision(), encoder)
 
     # --- train
@@ -94,12 +94,9 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
     trainer.train(resume_from_checkpoint=newest_complete(folder / "checkpoints"))
 
     # --- decide, describe, score
-    labeller = load_best(folder, config, encoder)
-    decision = fit_decision(labeller, splits["dev"])
-    save_texts(folder / "best", config.text, decision, "")
-    _finish(config, folder)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return folder
+    labeller = Labeller(checkpoint, TorchEngine.load(folder / "best"))
+    save_texts(folder / "best", config.text, fit_decision(labeller, splits["dev"]), "")
+    return _finish(config, folder)
 
 
 def find_encoder(config: RunConfig) -> Path:
@@ -143,6 +140,12 @@ def build_model(folder: Path) -> PreTrainedModel:
     return model
 
 
+def _check_window(config: RunConfig, model: PreTrainedModel) -> None:
+    most = getattr(model.config, "max_position_embeddings", config.text.window)
+    if config.text.window > most:
+        raise UsageError(f"text.window: {config.text.window} tokens, but {config.model.name} reads at most {most}")
+
+
 def set_seed(config: RunConfig) -> None:
     """Make what follows depend on the seed and the thread count alone."""
     torch.set_num_threads(config.training.threads)
@@ -176,12 +179,6 @@ def training_arguments(config: RunConfig, folder: Path) -> TrainingArguments:
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to=[],
     )
-
-
-def load_best(folder: Path, config: RunConfig, encoder: Encoder) -> Labeller:
-    """Return the labeller of the best checkpoint so far, which has no decision yet."""
-    checkpoint = Checkpoint(folder / "best", config.name, config.text, Decision(), encoder)
-    return Labeller(checkpoint, TorchEngine.load(folder / "best"))
 
 
 def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> str:
@@ -237,6 +234,7 @@ def _finish(config: RunConfig, folder: Path) -> Path:
     if config.data.samples:
         _label_samples(labeller, config.data.samples, folder / "samples.html")
     write_metrics(metrics, folder)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     log.info("run directory: %s; checkpoint: %s; scores: %s", folder, folder / "best", folder / "metrics.json")
     return folder
 
@@ -260,7 +258,6 @@ def main(
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     app = typer.Typer(pretty_exceptions_enable=False)

@@ -79,11 +79,20 @@ class BestOnDev(TrainerCallback):
             shutil.rmtree(part, ignore_errors=True)
             save_model(model, self.tokenizer_folder, part)
             replace_folder(part, self.folder / "best")
-        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
         kept = {name: scores[name] for name in ("macro_f1", "accuracy", "kappa", "ece")}
-        self.history[str(state.global_step)] = {"epoch": state.epoch, "loss": losses[-1] if losses else None, **kept}
-        write_whole(self.folder / "log.json", json.dumps(self.history, indent=2) + "\n")
+        self.history[str(state.global_step)] = {"epoch": state.epoch, **kept}
+        self._write()
         log.info("epoch %.0f: dev macro-F1 %.3f, accuracy %.3f", state.epoch, scores["macro_f1"], scores["accuracy"])
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Set the training loss of an epoch, which the Trainer logs after its end, beside its dev scores."""
+        loss = kwargs["logs"].get("loss")
+        if loss is not None and str(state.global_step) in self.history:
+            self.history[str(state.global_step)]["loss"] = float(loss)
+            self._write()
+
+    def _write(self) -> None:
+        write_whole(self.folder / "log.json", json.dumps(self.history, indent=2) + "\n")
 
 
 def newest_complete(folder: Path) -> str | None:

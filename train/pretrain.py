@@ -7,17 +7,19 @@ import json
 import logging
 import math
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from transformers import ModernBertConfig, ModernBertForMaskedLM
 
 from gangmu.checkpoint import replace_folder, save_model, write_sums
+from gangmu.cli import run as run_command
 from gangmu.encoding import Encoder
 from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
 from train.corpus import Corpus, masked
@@ -213,12 +215,16 @@ def pretrain(config: PretrainConfig) -> Run:
     return run
 
 
-def main() -> None:
-    """Run from the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    config = load_config(Path(sys.argv[1]), sys.argv[2:], PretrainConfig)
-    pretrain(config)
+def main(
+    config: Annotated[Path, typer.Argument(help="Run description, such as configs/pretrain/base.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value: training.tokens=20000000.")] = None,
+) -> None:
+    """Pre-train an encoder on a folder of text; a second call goes on where the first was stopped."""
+    pretrain(load_config(config, overrides or [], PretrainConfig))
 
 
 if __name__ == "__main__":
-    main()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command(epilog="Example:  python -m train.pretrain configs/pretrain/base.yaml corpus.path=texts")(main)
+    run_command(app)

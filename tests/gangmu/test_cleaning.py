@@ -2,7 +2,10 @@ import pytest
 
 from gangmu.cleaning import clean, clean_sentence
 
-REPORT = "昨日,全縣春耕備耕工作會(huì)議召開,縣(xiàn)長林启文強(qiáng)調(diào),要?jiǎng)?chuàng)新方法,抓招商、著力補短板.\r\n"
+REPORT = (
+    "昨日,全縣春耕備耕工作會(huì)議召開,縣(xiàn)長林启文強(qiáng)調(diào),"
+    "要?jiǎng)?chuàng)新方法,抓招商、著力補短板.\r\n"
+)
 
 
 def test_scraped_report_is_mended() -> None:

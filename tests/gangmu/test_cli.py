@@ -9,7 +9,8 @@ import pytest
 
 from gangmu.cli import main
 
-COLUMNS = "report path paragraph sentence start end text label score scores also abstained model".split()
+COLUMNS = ["report", "path", "paragraph", "sentence", "start", "end", "text", "label", "score", "scores"]
+COLUMNS += ["also", "abstained", "model"]
 
 
 @pytest.fixture

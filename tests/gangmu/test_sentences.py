@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,4 +41,4 @@ def test_sentences_cover_every_character_once(raw: str) -> None:
     assert covered == clean(raw).text.replace(" ", "").replace("\n", "")
     places = [(s.start, s.end) for s in sentences]
     assert all(0 <= start < end <= len(raw) for start, end in places)
-    assert all(before[1] <= after[0] for before, after in zip(places, places[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(places))

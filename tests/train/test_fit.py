@@ -26,14 +26,13 @@ def weights(run: Path) -> str:
 
 def test_run_directory_holds_what_is_needed_to_repeat_it(finished_run: Path) -> None:
     names = {path.name for path in finished_run.iterdir()}
-    assert names == {
-        "best", "config.yaml", "environment.json", "fingerprint", "log.json", "metrics.json", "confusion.png", "samples.html",
-    }  # fmt: skip
+    files = {"config.yaml", "environment.json", "fingerprint", "log.json", "metrics.json", "confusion.png"}
+    assert names == files | {"best", "samples.html"}
     environment = json.loads((finished_run / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
     assert environment["threads"] == 1
     assert not list(finished_run.rglob("*.bin"))
-    assert "要健全联席会议制度；" in (finished_run / "samples.html").read_text(encoding="utf-8")
+    assert "会议强调，要健全联席会议制度。" in (finished_run / "samples.html").read_text(encoding="utf-8")
 
 
 def test_overfits_saves_and_reloads_to_the_same_scores(finished_run: Path, run_file: Path) -> None:
@@ -68,14 +67,14 @@ def test_same_seed_gives_the_same_weights_and_another_does_not(run_file: Path, t
     assert weights(runs[0]) == weights(runs[1]) != weights(other)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill."""
 
 
 class KillAtStep(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
         if state.global_step == 30:
-            raise Killed
+            raise KilledError
 
 
 def test_interrupted_run_resumes_to_the_same_weights(
@@ -89,7 +88,7 @@ def test_interrupted_run_resumes_to_the_same_weights(
         return trainer(*args, callbacks=[*callbacks, KillAtStep()], **kwargs)
 
     monkeypatch.setattr(fit_module, "WindowTrainer", killed)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(config, runs=tmp_path / "broken")
     monkeypatch.undo()
     checkpoints = tmp_path / "broken" / "tiny" / "checkpoints"
@@ -126,6 +125,11 @@ def test_unknown_encoder_is_refused_before_anything_is_written(run_file: Path, t
     with pytest.raises(UsageError, match=r"model.hub=true"):
         fit(load_config(run_file, ["model.name=bert-base-chinese"], RunConfig), runs=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_window_longer_than_the_encoder_reads_is_refused(run_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"text.window: 200 tokens, but .* reads at most 128"):
+        fit(load_config(run_file, ["text.window=200"], RunConfig), runs=tmp_path)
 
 
 def test_publish_copies_a_whole_checkpoint_with_its_card(finished_run: Path, tmp_path: Path) -> None:
