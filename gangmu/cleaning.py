@@ -163,13 +163,27 @@ def wide_letters(text: str) -> list[Edit]:
     return [Edit(m.start(), m.end(), m[0].translate(NARROW)) for m in WIDE.finditer(text)]
 
 
+def narrow_brackets(text: str) -> list[Edit]:
+    """Return edits that make a pair of half-width brackets full-width when Chinese stands in or beside it.
+
+    >>> clean("網絡(5G),園區(三期);F(x)").text
+    '网络（5G），园区（三期）；F(x)'
+    """
+    edits = []
+    for match in BRACKETS.finditer(text):
+        start, end = match.span()
+        if CHINESE.search(text[max(0, start - 1) : end + 1]):
+            edits += [Edit(start, start + 1, "（"), Edit(end - 1, end, "）")]
+    return edits
+
+
 def narrow_punctuation(text: str) -> list[Edit]:
     """Return edits that make half-width punctuation beside Chinese full-width; numbers keep theirs.
 
-    >>> clean("會議強調,要抓好3,000個項目(園區);12:30結束").text
-    '会议强调，要抓好3,000个项目（园区）；12:30结束'
+    >>> clean("會議強調,要抓好3,000個項目;12:30結束!?").text
+    '会议强调，要抓好3,000个项目；12:30结束！？'
     """
-    return [Edit(m.start(), m.end(), FULL[m[0]]) for m in HALF.finditer(text)]
+    return [Edit(m.start(), m.end(), m[0].translate(FULL)) for m in HALF.finditer(text)]
 
 
 def doubled_commas(text: str) -> list[Edit]:
@@ -217,12 +231,11 @@ LOST_RUN = re.compile(rf"(?:[?？]{PINYIN}[)）])+")
 GLOSS = re.compile(rf"(?<=[{HAN}])[(（](?:(?=[a-zü]{{0,6}}[{TONED}]){PINYIN}|{NEUTRAL})[)）]")
 WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ％＋－＝／．＆＠＃＄＊]+")
 NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-FULL = {",": "，", ";": "；", ":": "：", "?": "？", "!": "！", "(": "（", ")": "）"}
-# A bracket counts as Chinese when what stands just inside or outside it is; other signs by either neighbour.
-HALF = re.compile(
-    rf"(?<=[{CONTEXT}])[,;:?!()]|[,;:?!()](?=[{CONTEXT}])"
-    rf"|(?<=[{CONTEXT}]\))[,;:?!]|\((?=[^()\n]{{1,40}}\)[,;:?!{CONTEXT}])"
-)
+FULL = str.maketrans(",;:?!", "，；：？！")
+BRACKETS = re.compile(r"\([^()（）\n]{0,60}\)")
+# Without the signs that narrow_punctuation makes, so that cleaning twice changes nothing more.
+CHINESE = re.compile(f"[{HAN}“”‘’《》【】、。]")
+HALF = re.compile(f"(?<=[{CONTEXT}])[,;:?!]+|[,;:?!]+(?=[{CONTEXT}])")
 DOUBLED = re.compile("([，。；：])[，,。；：]+")
 RULES: tuple[Rule, ...] = (
     line_ends,
@@ -232,6 +245,7 @@ RULES: tuple[Rule, ...] = (
     pinyin_glosses,
     traditional,
     wide_letters,
+    narrow_brackets,
     narrow_punctuation,
     doubled_commas,
 )

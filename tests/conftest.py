@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hypothesis import settings
 from transformers import BertConfig, BertForMaskedLM
 
 from gangmu.checkpoint import save_model
@@ -18,6 +19,8 @@ from train.config import RunConfig, load_config
 from train.fit import fit
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.load_profile("same every time")
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 

@@ -91,7 +91,11 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
         callbacks=[best],
     )
     trainer.label_smoothing = config.training.label_smoothing
-    trainer.train(resume_from_checkpoint=newest_complete(folder / "checkpoints"))
+    try:
+        trainer.train(resume_from_checkpoint=newest_complete(folder / "checkpoints"))
+    except KeyboardInterrupt:
+        log.warning("interrupted; the same command goes on from the last finished epoch")
+        raise
 
     # --- decide, describe, score
     labeller = Labeller(checkpoint, TorchEngine.load(folder / "best"))

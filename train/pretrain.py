@@ -187,6 +187,7 @@ def pretrain(config: PretrainConfig) -> Run:
     settings = config.training
     torch.set_num_threads(settings.threads)
     run = Run(config)
+    log.info("%.2f M parameters", sum(p.numel() for p in run.model.parameters()) / 1e6)
     steps = math.ceil(settings.tokens / settings.step_tokens)
     last_save = began = time.monotonic()
     columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]

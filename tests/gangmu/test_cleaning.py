@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gangmu.cleaning import clean, clean_sentence
 
@@ -30,8 +32,10 @@ def test_clean_text_is_not_changed(text: str) -> None:
         assert [c for c in clean(text).text if "\u4e00" <= c <= "\u9fff"] == han
 
 
-def test_cleaning_twice_changes_nothing_more() -> None:
-    once = clean(REPORT).text
+@given(st.text(alphabet="要抓實會著(huì)（jiǎng）?？!。；;:,，“”《》 　a1.５Ａ％\u200b\x00…\n\r乾", max_size=40))
+@example(REPORT)
+def test_cleaning_twice_changes_nothing_more(raw: str) -> None:
+    once = clean(raw).text
     assert clean(once).text == once
 
 
