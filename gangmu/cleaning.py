@@ -234,7 +234,7 @@ NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 FULL = str.maketrans(",;:?!", "，；：？！")
 BRACKETS = re.compile(r"\([^()（）\n]{0,60}\)")
 # Without the signs that narrow_punctuation makes, so that cleaning twice changes nothing more.
-CHINESE = re.compile(f"[{HAN}“”‘’《》【】、。]")
+CHINESE = re.compile(f"[{HAN}“”‘’《》【】]")
 HALF = re.compile(f"(?<=[{CONTEXT}])[,;:?!]+|[,;:?!]+(?=[{CONTEXT}])")
 DOUBLED = re.compile("([，。；：])[，,。；：]+")
 RULES: tuple[Rule, ...] = (
