@@ -1,10 +1,10 @@
-"""The model card of a fine-tuned checkpoint, written from what was measured."""
+"""Model cards of classifiers and encoders, written from what was measured."""
 
 from typing import Any
 
 from gangmu.decision import Decision
 from gangmu.labels import LABELS
-from train.config import RunConfig
+from train.config import PretrainConfig, RunConfig
 
 CARD = """---
 language: zh
@@ -81,4 +81,67 @@ def model_card(config: RunConfig, metrics: dict[str, Any], decision: Decision) -
         window=config.text.window,
         seed=config.training.seed,
         threads=config.training.threads,
+    )
+
+
+ENCODER_CARD = """---
+language: zh
+license: apache-2.0
+library_name: transformers
+pipeline_tag: fill-mask
+tags: [policy-text, gangmu]
+---
+# {name}
+
+A compact Chinese BERT of the ModernBERT architecture for official language: {layers} layers, {hidden} hidden, {heads} heads,
+{parameters:.1f} M parameters, a vocabulary of {vocabulary} characters. It is the start of fine-tuning (`make train`).
+
+| held-out text | |
+|---|---|
+| loss, nats a masked character | {loss:.3f} |
+| masked characters guessed | {accuracy:.1%} |
+
+## Pre-training
+`python -m train.pretrain` on {tokens:.1f} M tokens in {hours:.1f} hours on {threads} processor threads shared with other work; masked spans of 1 to {span} over {mask:.0%} of the characters,
+sequences of {length} tokens and, in the last {decay:.0%}, of {final_length}. `pretraining.json` holds the whole description and the course of the loss.
+
+| source | M tokens | drawn per epoch |
+|---|---|---|
+{sources}
+
+The sources are described, with their licences, in models/README.md.
+
+## Limits
+Official Chinese of the years 2007 to 2026, simplified characters; little else was read. The text is that of state media and
+government pages, and the model has their outlook. The pre-training is short: published compact encoders read a hundred times more.
+"""
+
+
+def encoder_card(
+    config: PretrainConfig,
+    parameters: int,
+    vocabulary: int,
+    sources: dict[str, int],
+    hours: float,
+    last: dict[str, float],
+) -> str:
+    """Return the text of an encoder's card; `sources` are tokens by file, `last` the last scores on held-out text."""
+    weights = config.corpus.weights
+    rows = [f"| {name} | {count / 1e6:.1f} | {weights.get(name, 1):g} |" for name, count in sources.items()]
+    return ENCODER_CARD.format(
+        name=config.name,
+        **config.shape.model_dump(exclude={"intermediate", "local_attention"}),
+        parameters=parameters / 1e6,
+        vocabulary=vocabulary,
+        loss=last["loss"],
+        accuracy=last["accuracy"],
+        tokens=last["tokens"] / 1e6,
+        hours=hours,
+        threads=config.training.threads,
+        span=config.training.longest_span,
+        mask=config.training.mask,
+        length=config.training.length,
+        final_length=config.training.final_length,
+        decay=config.training.decay,
+        sources="\n".join(rows),
     )

@@ -21,6 +21,7 @@ from transformers import ModernBertConfig, ModernBertForMaskedLM
 from gangmu.checkpoint import replace_folder, save_model, write_sums
 from gangmu.cli import run as run_command
 from gangmu.encoding import Encoder
+from train.card import encoder_card
 from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
 from train.corpus import Corpus, masked
 
@@ -172,6 +173,11 @@ def save_encoder(run: Run, folder: Path) -> None:
     save_model(run.model, run.corpus.vocabulary.parent, part)
     record = {"config": saved(run.config), "hours": round(run.seconds / 3600, 2), "history": run.history}
     (part / "pretraining.json").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
+    parameters = sum(p.numel() for p in run.model.parameters())
+    size = run.corpus.encoder.tokenizer.get_vocab_size()
+    card = encoder_card(run.config, parameters, size, sources, run.seconds / 3600, run.history[-1])
+    (part / "README.md").write_text(card, encoding="utf-8")
     write_sums(part)
     replace_folder(part, folder)
 
