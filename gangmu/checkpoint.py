@@ -62,7 +62,7 @@ def verify(folder: Path) -> None:
     """
     faults = []
     listed = set()
-    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         expected, _, name = line.partition("  ")
         if not name or Path(name).name != name:
             raise CheckpointError(f"{folder / SUMS}:{number}: expected 'sha256  file name', found {line[:80]!r}")

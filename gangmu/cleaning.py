@@ -139,11 +139,11 @@ def pinyin_glosses(text: str) -> list[Edit]:
 def traditional(text: str) -> list[Edit]:
     """Return edits that turn traditional characters into simplified ones, paragraph by paragraph.
 
-    `tw2s` (著力 -> 着力) runs only where `t2s` finds something: alone it would turn 显著 into 显着. A change that
-    leaves the basic plane is undone. Source: DESIGN.md, choices.
+    `tw2s` (著力 -> 着力) runs only where `t2s` finds something, and not on the words that keep 著: pages mix both
+    scripts. A change that leaves the basic plane is undone. Source: DESIGN.md, choices.
 
-    >>> clean("抓招商、著力做大做強").text, clean("成效显著").text
-    ('抓招商、着力做大做强', '成效显著')
+    >>> clean("抓招商、著力做大做強,成效顯著、成果显著").text, clean("成效显著").text
+    ('抓招商、着力做大做强，成效显著、成果显著', '成效显著')
     """
     edits: list[Edit] = []
     start = 0
@@ -209,7 +209,10 @@ def _simplified(paragraph: str) -> list[Edit]:
     if simple == paragraph:
         return []
     edits = []
-    simple = _converter("tw2s").convert(simple)
+    taiwan = _converter("tw2s").convert(simple)
+    for match in AUTHORED.finditer(simple) if len(taiwan) == len(simple) else ():
+        taiwan = taiwan[: match.start()] + match[0] + taiwan[match.end() :]
+    simple = taiwan
     for tag, i, j, k, m in _opcodes(paragraph, simple):
         if tag != "equal" and all(char <= "\uffff" for char in simple[k:m]):
             edits.append(Edit(i, j, simple[k:m]))
@@ -229,6 +232,7 @@ SPACES = re.compile("[ \t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]{2,}|[\t\xa0\
 LOST = {"?jiǎng)?chuàng)": "创"}
 LOST_RUN = re.compile(rf"(?:[?？]{PINYIN}[)）])+")
 GLOSS = re.compile(rf"(?<=[{HAN}])[(（](?:(?=[a-zü]{{0,6}}[{TONED}]){PINYIN}|{NEUTRAL})[)）]")
+AUTHORED = re.compile("[显卓昭土名原论专编译遗巨拙]著|著[名作书述称录者]")
 WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ％＋－＝／．＆＠＃＄＊]+")
 NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 FULL = str.maketrans(",;:?!", "，；：？！")

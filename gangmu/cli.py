@@ -1,6 +1,7 @@
 """The `gangmu` command: label, split, doctor. Data on stdout, everything else on stderr."""
 
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -16,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from gangmu.errors import DataError, GangmuError, UsageError
+from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.labeller import LabelledReport, Labeller, load
 from gangmu.labels import LABELS
 from gangmu.reading import RawReport, read_reports
@@ -33,7 +34,7 @@ app = typer.Typer(
     "the rest is listed); 74 input/output; 130 interrupted.",
 )
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-Paths = Annotated[list[str], typer.Argument(metavar="PATH…", help="Text files, folders of them, or - for stdin.")]
+Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Text files, folders of them, or - for stdin.")]
 
 
 class Format(StrEnum):
@@ -60,29 +61,31 @@ def label(
 ) -> None:
     """Label every sentence of reports."""
     labeller = load(model_folder(model), four)
-    faults: list[DataError] = []
+    faults: list[GangmuError] = []
     reports = read_reports(paths, faults)
     if not quiet and err.is_terminal:
         reports = iter(track(list(reports), "labelling", console=err))
     labelled = list(_labelled(labeller, reports, faults))
     if labelled:
         _write(WRITERS[format](labelled), output)
+        if output and not quiet:
+            err.print(f"wrote {output}", markup=False)
     if not quiet:
         _summary(labelled)
     if faults:
-        raise DataError([line for fault in faults for line in fault.faults])
+        raise DataError([str(fault) for fault in faults])
 
 
 @app.command(epilog="Example:  gangmu split report.txt")
 def split(paths: Paths) -> None:
     """Show the sentences of reports, cleaned, with their places in the raw text, as JSON Lines."""
-    faults: list[DataError] = []
+    faults: list[GangmuError] = []
     for report in read_reports(paths, faults):
         for number, sentence in enumerate(split_sentences(report.text)):
             row = {"report": report.id, "sentence": number, **asdict(sentence)}
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     if faults:
-        raise DataError([line for fault in faults for line in fault.faults])
+        raise DataError([str(fault) for fault in faults])
 
 
 @app.command(epilog="Example:  gangmu doctor")
@@ -116,7 +119,7 @@ def model_folder(given: Path | None) -> Path:
 Named = tuple[RawReport, LabelledReport]
 
 
-def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[DataError]) -> Iterator[Named]:
+def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[GangmuError]) -> Iterator[Named]:
     """Yield each report with its labels; one that holds no sentence is a fault, never silence."""
     waiting: list[RawReport] = []
 
@@ -156,7 +159,6 @@ def _write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
     else:
         write_whole(output, text)
-        err.print(f"wrote {output}")
 
 
 def _summary(labelled: list[Named]) -> None:
@@ -166,21 +168,23 @@ def _summary(labelled: list[Named]) -> None:
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run a command; print its error without a traceback and leave with the documented exit code."""
+    """Run a command; print its error without a traceback and leave with the documented exit code.
+
+    Ctrl-C (130) and wrong usage (2) are typer's own.
+    """
     try:
         command()
     except GangmuError as error:
         err.print("[bold red]error:[/] ", end="")
         err.print(str(error), markup=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        err.print(f"error: {error}", markup=False)
+        sys.exit(InputOutputError.exit_code)
 
 
 def main() -> None:
     """Entry point of the `gangmu` command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # whatever the locale: rows are UTF-8
     run(app)

@@ -93,12 +93,10 @@ class Labeller:
             pooled = sentence_logits(encoded.pool, self.engine.logits(encoded))
             for (report, window), logits in zip(batch, pooled, strict=True):
                 rows[report, window.start] = logits[: window.last - window.first]
-        return [
-            np.concatenate([rows[key] for key in sorted(rows) if key[0] == report])
-            if sentences
-            else np.zeros((0, len(NAMES)), np.float32)
-            for report, sentences in enumerate(reports)
-        ]
+        parts: list[list[NDArray[np.float32]]] = [[np.zeros((0, len(NAMES)), np.float32)] for _ in reports]
+        for (report, _), logits in sorted(rows.items(), key=lambda row: row[0]):
+            parts[report].append(logits)
+        return [np.concatenate(pieces) for pieces in parts]
 
 
 def load(folder: str | Path, four: bool = False) -> Labeller:

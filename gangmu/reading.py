@@ -1,17 +1,22 @@
 """Paths, folders and standard input -> raw reports."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from gangmu.errors import DataError, InputOutputError, UsageError
+from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 
 SUFFIXES = (".txt", ".text", ".md")
+OFFICE = "soffice --convert-to 'txt:Text (encoded):UTF8'"
 CONVERSIONS = {
-    ".doc": "soffice --convert-to 'txt:Text (encoded):UTF8'",
-    ".docx": "soffice --convert-to 'txt:Text (encoded):UTF8'",
-    ".wps": "soffice --convert-to 'txt:Text (encoded):UTF8'",
+    ".doc": OFFICE,
+    ".docx": OFFICE,
+    ".wps": OFFICE,
+    ".html": OFFICE,
+    ".htm": OFFICE,
     ".pdf": "pdftotext",
 }
 
@@ -25,48 +30,65 @@ class RawReport:
     text: str
 
 
-def read_reports(paths: Sequence[str], faults: list[DataError]) -> Iterator[RawReport]:
+def read_reports(paths: Sequence[str], faults: list[GangmuError]) -> Iterator[RawReport]:
     """Yield the reports at `paths`: files, folders (recursive, sorted) or `-` for standard input.
 
     A file that cannot be read as a report is added to `faults`, and the others go on. A path that does not exist
     raises UsageError before anything is read.
     """
     files = [file for path in paths for file in _files(path, faults)]
-    seen: dict[str, int] = {}
+    given: set[str] = set()
     for file in files:
         try:
             text = _read(file)
-        except DataError as fault:
+        except GangmuError as fault:
             faults.append(fault)
             continue
-        stem = "stdin" if file is None else file.stem
-        seen[stem] = seen.get(stem, 0) + 1
-        name = stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"
-        yield RawReport(name, "-" if file is None else str(file), text)
+        name = _unique("stdin" if file is None else _printable(file.stem), given)
+        yield RawReport(name, "-" if file is None else _printable(str(file)), text)
 
 
-def _files(path: str, faults: list[DataError]) -> list[Path | None]:
+def _unique(stem: str, given: set[str]) -> str:
+    """Return `stem`, or `stem-2`, `stem-3`, … the first that was not given yet."""
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    name = next(name for name in names if name not in given)
+    given.add(name)
+    return name
+
+
+def _printable(name: str) -> str:
+    """Return a file name that UTF-8 can hold; names in GBK, common in Chinese archives, come as lone surrogates."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _files(path: str, faults: list[GangmuError]) -> list[Path | None]:
     if path == "-":
         return [None]
     found = Path(path)
-    if found.is_dir():
-        inside = sorted(file for file in found.rglob("*") if file.is_file() and not file.name.startswith("."))
-        faults += [
-            DataError(f"{file}: skipped: only {', '.join(SUFFIXES)} files of a folder are read; {_conversion(file)}")
-            for file in inside
-            if file.suffix.lower() not in SUFFIXES
-        ]
-        reports: list[Path | None] = [file for file in inside if file.suffix.lower() in SUFFIXES]
-        if not reports:
-            raise UsageError(f"{path}: no {', '.join(SUFFIXES)} file in this folder; give reports as UTF-8 text")
-        return reports
     if not found.exists():
         raise UsageError(f"{path}: no such file or folder; give the paths of reports, or - for standard input")
-    return [found]
+    if not found.is_dir():
+        return [found]
+    inside = [file for file in sorted(found.rglob("*")) if not file.is_dir() and not _hidden(file.relative_to(found))]
+    reports: list[Path | None] = []
+    for file in inside:
+        if file.suffix.lower() in SUFFIXES:
+            reports.append(file)
+        else:
+            faults.append(DataError(f"{file}: skipped: only {', '.join(SUFFIXES)} are read in a folder{_advice(file)}"))
+    if not reports:
+        raise UsageError(f"{path}: no {', '.join(SUFFIXES)} file in this folder; give reports as UTF-8 text")
+    return reports
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _read(file: Path | None) -> str:
     name = "standard input" if file is None else str(file)
+    if file and file.suffix.lower() in CONVERSIONS:
+        raise DataError(f"{name}: {file.suffix} files are not read{_advice(file)}")
     try:
         raw = sys.stdin.buffer.read() if file is None else file.read_bytes()
     except OSError as error:
@@ -75,12 +97,15 @@ def _read(file: Path | None) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         found = f"byte 0x{raw[error.start]:02x} at {error.start}"
-        raise DataError(f"{name}: not UTF-8 text ({found}); {_conversion(file)}") from None
+        raise DataError(f"{name}: not UTF-8 text ({found}){_advice(file)}") from None
     if not text.strip():
         raise DataError(f"{name}: empty; expected the text of a report")
     return text
 
 
-def _conversion(file: Path | None) -> str:
-    command = CONVERSIONS.get(file.suffix.lower() if file else "", "iconv -f GB18030 -t UTF-8")
-    return f"convert it first: {command} {file.name if file else ''}".rstrip()
+def _advice(file: Path | None) -> str:
+    """Return how to make text of a file, where that is known."""
+    suffix = file.suffix.lower() if file else ""
+    if command := CONVERSIONS.get(suffix):
+        return f"; convert it first: {command} {file.name if file else ''}".rstrip()
+    return "; convert it first: iconv -f GB18030 -t UTF-8" if suffix in ("", *SUFFIXES) else ""

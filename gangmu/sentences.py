@@ -11,6 +11,7 @@ QUOTED_LIMIT = 60
 """A quotation up to this long is short: ；！？ inside it end nothing."""
 BRACKETS = {"《": "》", "（": "）", "(": ")", "〈": "〉", "【": "】"}
 SIGN = re.compile(f"[{STOPS}“「《（(〈【]")
+BRACKET = re.compile("[《》（）()〈〉【】]")
 TAIL = re.compile(f"[{STOPS}{re.escape(CLOSERS)} ]*")
 
 
@@ -51,11 +52,13 @@ def sentence_spans(line: str) -> list[tuple[int, int]]:
     """
     spans = []
     start = position = 0
+    closings: dict[int, int] | None = None
     while match := SIGN.search(line, position):
         sign = match[0]
         position = match.end()
         if sign in BRACKETS:
-            position = _after_bracket(line, match.start())
+            closings = _closings(line) if closings is None else closings
+            position = closings.get(match.start(), position)
         elif sign in "“「":
             position = _after_short_quotation(line, match.start())
         else:
@@ -67,25 +70,26 @@ def sentence_spans(line: str) -> list[tuple[int, int]]:
     return [trimmed for span in spans if (trimmed := _trimmed(line, *span))]
 
 
-def _after_bracket(line: str, opening: int) -> int:
-    """Return where to go on after 《…》 or （…）, nested ones included; just inside it when it never closes."""
-    sign = line[opening]
-    depth = 0
-    for index in range(opening, len(line)):
-        depth += (line[index] == sign) - (line[index] == BRACKETS[sign])
-        if depth == 0:
-            return index + 1
-    return opening + 1
+def _closings(line: str) -> dict[int, int]:
+    """Return, for each opening bracket that is closed, the place behind its closing one; nesting counts by kind."""
+    opened: dict[str, list[int]] = {closing: [] for closing in BRACKETS.values()}
+    closings = {}
+    for match in BRACKET.finditer(line):
+        sign = match[0]
+        if sign in BRACKETS:
+            opened[BRACKETS[sign]].append(match.start())
+        elif opened[sign]:
+            closings[opened[sign].pop()] = match.end()
+    return closings
 
 
 def _after_short_quotation(line: str, opening: int) -> int:
-    """Return where to go on after “…”: behind its last word if nothing ends in it, else just inside it.
+    """Return where to go on after “…”: behind it when it is short and holds no 。, else just inside it.
 
-    A quotation that holds 。 is speech and its sentences end as usual; so does a long one. A closing quote that
-    follows a stop directly is left to the stop, so “敢拼、敢干！” can still end the sentence.
+    A quotation that holds 。 is speech, and its sentences end as usual; so do those of a long one.
     """
-    closing = line.find("”" if line[opening] == "“" else "」", opening)
-    if closing == -1 or closing - opening > QUOTED_LIMIT or "。" in line[opening:closing]:
+    closing = line.find("”" if line[opening] == "“" else "」", opening, opening + QUOTED_LIMIT + 1)
+    if closing == -1 or "。" in line[opening:closing]:
         return opening + 1
     return closing + 1
 

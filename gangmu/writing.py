@@ -19,13 +19,21 @@ def json_lines(report: LabelledReport, name: str, path: str) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path` through a temporary file beside it; InputOutputError names the path."""
-    temporary = path.with_name(f".{path.name}.part")
+    """Write `text` to `path` through a temporary file beside it; InputOutputError names the path.
+
+    A link is followed, and what is no plain file (a pipe, /dev/null) is written to, not replaced.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8", newline="")
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
+        raise InputOutputError(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        raise InputOutputError(f"{path}: cannot be written: {error.strerror}; choose another --output") from error

@@ -6,6 +6,18 @@ import random
 import socket
 from pathlib import Path
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    """Stand in for every way out, before anything is imported that could take it."""
+    raise AssertionError("a test asked for the network")
+
+
+socket.socket.connect = refuse  # type: ignore[method-assign,assignment]
+socket.socket.connect_ex = refuse  # type: ignore[method-assign,assignment]
+socket.getaddrinfo = refuse  # type: ignore[assignment]
+
 import pytest
 import torch
 import yaml
@@ -18,7 +30,6 @@ from gangmu.labels import NAMES
 from train.config import RunConfig, load_config
 from train.fit import fit
 
-os.environ["HF_HUB_OFFLINE"] = "1"
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
 ROOT = Path(__file__).parent.parent
@@ -31,15 +42,6 @@ SENTENCES = {
     "exhortation": ["要提高站位，增强紧迫感。", "大家要奋勇争先。", "以更足的劲头投入工作。"],
     "other": ["会议于昨日下午召开。", "各镇负责人参加会议。", "去年全县新增就业两千人。"],
 }
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("a test asked for the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -94,7 +94,6 @@ def runs(text: str) -> set[str]:
     return {cleaned[i : i + RUN] for i in range(len(cleaned) - RUN + 1)}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real texts are not here")
 def test_cleaning_changes_no_character_of_real_clean_text() -> None:
     for line in (SHARED / "reports/dev.jsonl").read_text(encoding="utf-8").splitlines():

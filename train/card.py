@@ -1,5 +1,6 @@
 """Model cards of classifiers and encoders, written from what was measured."""
 
+from pathlib import Path
 from typing import Any
 
 from gangmu.decision import Decision
@@ -21,7 +22,7 @@ Says of every sentence of a Chinese meeting report whether it is {labels}.
 
 ```python
 import gangmu
-report = gangmu.load("models/{name}").label("会议强调，要完善联席会议制度。")
+report = gangmu.load("{folder}").label("会议强调，要完善联席会议制度。")
 ```
 `AutoModelForTokenClassification.from_pretrained(...)` loads it too: the logits of a sentence are the mean of the
 logits of its tokens, its closing `[SEP]` included. Use `gangmu.load` for cleaning, splitting and windows.
@@ -35,7 +36,7 @@ logits of its tokens, its closing `[SEP]` included. Use `gangmu.load` for cleani
 ECE {ece:.3f} at temperature {temperature}. {promise}
 
 ## Training
-`python -m train.fit` with the config below, on `{train}` with `{dev}` for the choice of the epoch.
+`python -m train.fit` on `{train}` with `{dev}` for the choice of the epoch.
 Start: `{base}`; {epochs} epochs at most, learning rate {rate:g}, windows of {window} tokens,
 seed {seed}, {threads} threads.
 
@@ -46,8 +47,8 @@ from real reports on purpose, so shares of functions counted on real reports are
 """
 
 
-def model_card(config: RunConfig, metrics: dict[str, Any], decision: Decision) -> str:
-    """Return the text of the card."""
+def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decision: Decision) -> str:
+    """Return the text of the card of the checkpoint at `folder`."""
     rows = []
     for name, found in [(config.name, metrics["model"]), *metrics["baselines"].items()]:
         low, high = found["macro_f1_interval"]
@@ -65,6 +66,7 @@ def model_card(config: RunConfig, metrics: dict[str, Any], decision: Decision) -
         promise = f"Labels with a score below {decision.abstain} are marked as abstained ({bound})."
     return CARD.format(
         name=config.name,
+        folder=folder,
         base=config.model.name,
         labels=", ".join(f"{label.name} ({label.chinese})" for label in LABELS),
         test=config.data.test,
@@ -93,7 +95,7 @@ tags: [policy-text, gangmu]
 ---
 # {name}
 
-A compact Chinese BERT of the ModernBERT architecture for official language: {layers} layers, {hidden} hidden, {heads} heads,
+A compact Chinese BERT of the ModernBERT architecture: {layers} layers, {hidden} hidden, {heads} heads,
 {parameters:.1f} M parameters, a vocabulary of {vocabulary} characters. It is the start of fine-tuning (`make train`).
 
 | held-out text | |
@@ -102,18 +104,18 @@ A compact Chinese BERT of the ModernBERT architecture for official language: {la
 | masked characters guessed | {accuracy:.1%} |
 
 ## Pre-training
-`python -m train.pretrain` on {tokens:.1f} M tokens in {hours:.1f} hours on {threads} processor threads shared with other work; masked spans of 1 to {span} over {mask:.0%} of the characters,
-sequences of {length} tokens and, in the last {decay:.0%}, of {final_length}. `pretraining.json` holds the whole description and the course of the loss.
+`python -m train.pretrain` on {tokens:.1f} M tokens in {hours:.1f} hours on {threads} processor threads, shared with
+other work; masked spans of 1 to {span} over {mask:.0%} of the characters, sequences of {length} tokens and, in the last
+{decay:.0%}, of {final_length}. `pretraining.json` holds the whole description and the course of the loss.
 
 | source | M tokens | drawn per epoch |
 |---|---|---|
 {sources}
 
-The sources are described, with their licences, in models/README.md.
+models/README.md describes the sources of the shipped encoder, with their licences.
 
 ## Limits
-Official Chinese of the years 2007 to 2026, simplified characters; little else was read. The text is that of state media and
-government pages, and the model has their outlook. The pre-training is short: published compact encoders read a hundred times more.
+The model has the outlook of the text it read. The run is short: published compact encoders read a hundred times more.
 """
 
 

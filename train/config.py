@@ -11,7 +11,11 @@ from gangmu.errors import UsageError
 from gangmu.settings import TextSettings
 
 Count = Annotated[int, Field(ge=1, strict=True)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+"""A folder name that stays inside its parent."""
+Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
+Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 SIZE_LIMIT = 1 << 20
 """Bytes of a run description at most; a larger one is an accident or an attack."""
 
@@ -49,11 +53,11 @@ class TrainingConfig(Section):
     """Stop after so many steps; -1: after `epochs`."""
     batch_size: Count
     """Windows a step."""
-    learning_rate: float = Field(gt=0, lt=1)
+    learning_rate: Rate
     warmup: Fraction
-    weight_decay: float = Field(ge=0)
+    weight_decay: Amount
     label_smoothing: Fraction
-    max_grad_norm: float = Field(gt=0)
+    max_grad_norm: Amount
     seed: int = Field(ge=0, strict=True)
     threads: Count
     """Processor threads; the weights are the same again only for the same number."""
@@ -63,7 +67,7 @@ class TrainingConfig(Section):
 class RunConfig(Section):
     """One fine-tuning run: configs/base.yaml explains every key."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: Name
     model: ModelConfig
     text: TextSettings
     data: DataConfig
@@ -85,7 +89,7 @@ class CorpusConfig(Section):
 
     path: Path
     """Folder of .txt and .txt.xz files: a paragraph a line, a blank line between documents."""
-    weights: dict[str, float]
+    weights: dict[str, Amount]
     """How often a file is read in an epoch, by file name without ending; 1 for those not named."""
     vocabulary: Count
     """Size of the vocabulary at most."""
@@ -101,15 +105,15 @@ class PretrainingConfig(Section):
     """Tokens a sequence while the rate is constant."""
     final_length: Count
     """Tokens a sequence while the rate falls, so that long windows work."""
-    learning_rate: float = Field(gt=0, lt=1)
+    learning_rate: Rate
     warmup_steps: Count
     decay: Fraction
     """Share of the run at its end in which the rate falls to zero."""
-    weight_decay: float = Field(ge=0)
-    mask: float = Field(gt=0, lt=1)
+    weight_decay: Amount
+    mask: Rate
     """Share of characters to predict."""
     longest_span: Count
-    save_minutes: float = Field(gt=0)
+    save_minutes: Amount
     seed: int = Field(ge=0, strict=True)
     threads: Count
 
@@ -117,7 +121,7 @@ class PretrainingConfig(Section):
 class PretrainConfig(Section):
     """One pre-training run: configs/pretrain/base.yaml explains every key."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: Name
     output: Path
     """Folder for the cached corpus, the checkpoints and the encoder."""
     shape: EncoderShape
@@ -129,7 +133,11 @@ ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig)
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 2e-5 as a number and refuses doubled keys and aliases."""
+    """SafeLoader that reads 2e-5 as a number, collects doubled keys and refuses aliases."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.doubled: list[str] = []
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -138,13 +146,14 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: dict[Any, Any] = {}
+        seen: dict[Any, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            mark = key_node.start_mark
             if key in seen:
-                problem = f"key {key!r} stands twice, first in line {seen[key]}; keep one"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen[key] = key_node.start_mark.line + 1
+                place = f"line {mark.line + 1}, column {mark.column + 1}"
+                self.doubled.append(f"{place}: key {key!r} stands twice, first in line {seen[key]}; keep one")
+            seen[key] = mark.line + 1
         return super().construct_mapping(node, deep)
 
 
@@ -154,31 +163,42 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+0123456
 
 
 def load_config(path: Path, overrides: list[str], kind: type[ConfigType]) -> ConfigType:
-    """Return the run description at `path` with `section.key=value` overrides; UsageError lists every mistake."""
-    values = _read(path)
+    """Return the run description at `path` with `section.key=value` overrides; UsageError lists every mistake.
+
+    `extends: FILE` takes what is not given here from another file beside it, one level deep.
+    """
+    values, faults = _read(path)
     if base := values.pop("extends", None):
-        values = _merged(_read(path.parent / str(base)), values)
+        below, more = _read(path.parent / str(base))
+        faults += more
+        if "extends" in below:
+            faults.append(f"  extends: {base} extends {below.pop('extends')} itself; one level only")
+        values = _merged(below, values)
     for override in overrides:
         values = _merged(values, _parsed(override))
     try:
-        return kind.model_validate(values)
+        config = kind.model_validate(values)
     except ValidationError as error:
-        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {_shown(e['input'])})" for e in error.errors()]
-        raise UsageError("\n".join([f"{path} is not a valid run description:", *faults])) from None
+        faults += [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {_shown(e['input'])})" for e in error.errors()]
+    if faults:
+        raise UsageError("\n".join([f"{path} is not a valid run description:", *faults]))
+    return config
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of a file and a line for each key that stands in it twice."""
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise UsageError(f"{path}: {path.stat().st_size} bytes; a run description has at most {SIZE_LIMIT}")
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        values = loader.get_single_data()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; `ls configs` shows the run descriptions there are") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: not YAML that can be read: {_place(error)}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected sections with keys, found {_shown(values)}")
-    return values
+    return values, [f"  {path.name}, {doubled}" for doubled in loader.doubled]
 
 
 def _place(error: Exception) -> str:
@@ -193,8 +213,8 @@ def _parsed(override: str) -> dict[str, Any]:
     if not separator or not all(key.split(".")):
         raise UsageError(f"override {override!r}: expected section.key=value, such as training.epochs=1")
     try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+        value = _Loader(text).get_single_data()
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UsageError(f"override {override!r}: {_place(error)}") from error
     for part in reversed(key.split(".")):
         value = {part: value}

@@ -71,9 +71,11 @@ class Corpus:
 
     def __init__(self, config: CorpusConfig, cache: Path) -> None:
         self.files = corpus_files(config.path)
-        self.names = [path.name.split(".")[0] for path in self.files]
-        if unknown := sorted(set(config.weights) - set(self.names)):
-            raise DataError(f"corpus.weights names {', '.join(unknown)}; {config.path} has {', '.join(self.names)}")
+        self.names = [path.name.removesuffix(".xz").removesuffix(".txt") for path in self.files]
+        if len(set(self.names)) < len(self.names):
+            raise DataError(f"{config.path}: a file is there both as .txt and as .txt.xz; keep one")
+        if absent := sorted(set(config.weights) - set(self.names)):
+            log.warning("corpus.weights names files that %s does not have: %s", config.path, ", ".join(absent))
         self.weights = [config.weights.get(name, 1.0) for name in self.names]
         cache.mkdir(parents=True, exist_ok=True)
         self.vocabulary = cache / "vocab.txt"
@@ -81,24 +83,31 @@ class Corpus:
             _write(self.vocabulary, "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
         self.tokenizer: Tokenizer = from_vocabulary(self.vocabulary)
         self.encoder = Encoder(self.tokenizer)
+        documents_before = 0
         for path, name in zip(self.files, self.names, strict=True):
-            if not (cache / f"{name}.json").exists():
-                self._tokenise(path, cache / name)
+            counts = cache / f"{name}.json"
+            if not counts.exists():
+                self._tokenise(path, cache, name, documents_before)
+            documents_before += json.loads(counts.read_text(encoding="utf-8")).get("documents", 0)
         self.tokens = [_mapped(cache / f"{name}.train") for name in self.names]
         self.held_out = [_mapped(cache / f"{name}.held") for name in self.names]
 
-    def _tokenise(self, path: Path, target: Path) -> None:
-        """Write the ids of `path`, a `[SEP]` after each sentence as in the windows of reports."""
-        unknown = total = 0
-        with target.with_suffix(".train").open("wb") as kept, target.with_suffix(".held").open("wb") as held:
-            for number, paragraphs in enumerate(track(documents(path), f"tokenising {path.name}")):
+    def _tokenise(self, path: Path, cache: Path, name: str, before: int) -> None:
+        """Write the ids of `path`, a `[SEP]` after each sentence as in the windows of reports.
+
+        `before`: documents of the files before it, so that every HELD_OUT-th of the whole corpus is held out.
+        """
+        unknown = total = number = 0
+        with (cache / f"{name}.train").open("wb") as kept, (cache / f"{name}.held").open("wb") as held:
+            for number, paragraphs in enumerate(track(documents(path), f"tokenising {path.name}"), 1):
                 sentences = [line[i:j] for line in paragraphs for i, j in sentence_spans(line)]
                 ids = [i for row in self.encoder.token_ids(sentences) for i in (*row, self.encoder.sep)]
                 unknown += ids.count(self.encoder.unknown)
                 total += len(ids)
-                (held if number % HELD_OUT == HELD_OUT - 1 else kept).write(np.array(ids, np.uint16).tobytes())
-        sizes = {"file": path.name, "tokens": total, "unknown": unknown}
-        _write(target.with_suffix(".json"), json.dumps(sizes))
+                out = (before + number) % HELD_OUT == 1
+                (held if out else kept).write(np.array(ids, np.uint16).tobytes())
+        counts = {"file": path.name, "documents": number, "tokens": total, "unknown": unknown}
+        _write(cache / f"{name}.json", json.dumps(counts))
         log.info("%s: %d tokens, %d unknown", path.name, total, unknown)
 
     def sequences(self, start: int, count: int, length: int, seed: int) -> Ids:
@@ -125,6 +134,8 @@ class Corpus:
             for ids in self.held_out
             for at in range(0, len(ids) - length + 2, length - 1)
         ]
+        if not pieces or not any(len(ids) >= length for ids in self.tokens):
+            raise DataError(f"the corpus is too small for sequences of {length} tokens; add text")
         return np.stack(pieces[:: max(1, len(pieces) // most)][:most])
 
     def _with_cls(self, ids: NDArray[np.uint16]) -> Ids:
@@ -181,7 +192,7 @@ def _spans(ids: Ids, encoder: Encoder, config: PretrainingConfig, random: np.ran
 
 
 def corpus_hash(config: CorpusConfig) -> str:
-    """Return a short hash of what was read: names and sizes of the files, and the settings."""
+    """Return a short hash of what a corpus holds: names and sizes of its files, and the settings but its path."""
     listing = [[path.name, path.stat().st_size] for path in corpus_files(config.path)]
     settings = config.model_dump(mode="json", exclude={"path"})
     return hashlib.sha256(json.dumps([listing, settings]).encode()).hexdigest()[:16]

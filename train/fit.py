@@ -22,17 +22,12 @@ from rich.console import Console
 from transformers import AutoModelForTokenClassification, PreTrainedModel, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from gangmu.checkpoint import (
-    Checkpoint,
-    checkpoint_hash,
-    file_hash,
-    save_texts,
-)
+from gangmu.checkpoint import SUMS, Checkpoint, checkpoint_hash, file_hash, save_texts, verify
 from gangmu.cli import run as run_command
 from gangmu.decision import Decision
 from gangmu.encoding import Encoder
 from gangmu.engine import TorchEngine
-from gangmu.errors import CheckpointError, UsageError
+from gangmu.errors import CheckpointError, GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
 from gangmu.labels import NAMES
 from gangmu.reading import read_reports
@@ -67,6 +62,7 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
     splits = {"train": read_labelled(config.data.train), "dev": read_labelled(config.data.dev)}
     read_labelled(config.data.test)
     encoder_folder = find_encoder(config)
+    encoder = Encoder.load(encoder_folder)
     fingerprint = _fingerprint(config, encoder_folder)
     state = _prepare(folder, config, fingerprint, fresh)
     if state == "finished":
@@ -75,9 +71,7 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
 
     # --- model and data
     set_seed(config)
-    encoder = Encoder.load(encoder_folder)
     model = build_model(encoder_folder)
-    _check_window(config, model)
     data = window_datasets(splits, config.text)
     checkpoint = Checkpoint(folder / "best", config.name, config.text, Decision(), encoder)
 
@@ -104,17 +98,28 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
 
 
 def find_encoder(config: RunConfig) -> Path:
-    """Return the folder of the encoder that `model.name` names; from the hub only when `model.hub` allows it."""
+    """Return the folder of the encoder that `model.name` names, checked; from the hub only when allowed."""
     folder = Path(config.model.name)
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise CheckpointError(f"model.name: {folder} has no config.json; give a Hugging Face model folder")
-        return folder
-    if not config.model.hub:
-        raise UsageError(
-            f"model.name: {folder} is no folder here; for a model of the Hugging Face hub set model.hub=true"
-        )
+    if not folder.is_dir():
+        if not config.model.hub:
+            way_out = "for a model of the Hugging Face hub set model.hub=true"
+            raise UsageError(f"model.name: {folder} is no folder here; {way_out}")
+        folder = _download(config.model.name)
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"model.name: {folder} has no config.json; give a Hugging Face model folder")
+    if not any(folder.glob("*.safetensors")) and not (folder / "pytorch_model.bin").is_file():
+        raise CheckpointError(f"model.name: {folder} has no model.safetensors or pytorch_model.bin")
+    if (folder / SUMS).is_file():
+        verify(folder)
+    most = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("max_position_embeddings")
+    if most and config.text.window > most:
+        raise UsageError(f"text.window: {config.text.window} tokens, but {folder} reads at most {most}")
+    return folder
+
+
+def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
     files = [
         "config.json",
@@ -124,7 +129,10 @@ def find_encoder(config: RunConfig) -> Path:
         "tokenizer.json",
         "tokenizer_config.json",
     ]
-    return Path(snapshot_download(config.model.name, allow_patterns=files))
+    try:
+        return Path(snapshot_download(name, allow_patterns=files))
+    except (OSError, HfHubHTTPError) as error:
+        raise InputOutputError(f"model.name: {name} could not be fetched from the hub: {error}") from error
 
 
 def build_model(folder: Path) -> PreTrainedModel:
@@ -142,12 +150,6 @@ def build_model(folder: Path) -> PreTrainedModel:
     )
     transformers_logging.set_verbosity(kept)
     return model
-
-
-def _check_window(config: RunConfig, model: PreTrainedModel) -> None:
-    most = getattr(model.config, "max_position_embeddings", config.text.window)
-    if config.text.window > most:
-        raise UsageError(f"text.window: {config.text.window} tokens, but {config.model.name} reads at most {most}")
 
 
 def set_seed(config: RunConfig) -> None:
@@ -187,9 +189,14 @@ def training_arguments(config: RunConfig, folder: Path) -> TrainingArguments:
 
 def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> str:
     """Return "finished", "unfinished" or "new" for the run directory, then ready; UsageError when it is another's."""
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
     mark = folder / "fingerprint"
+    if fresh and folder.exists():
+        if not mark.is_file():
+            raise UsageError(f"{folder} is no run directory (no fingerprint in it); --fresh does not delete it")
+        old = folder.with_name(folder.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        shutil.rmtree(old)
     if mark.is_file():
         if mark.read_text() != fingerprint:
             raise UsageError(
@@ -208,18 +215,18 @@ def _fingerprint(config: RunConfig, encoder_folder: Path) -> str:
     """Return a hash of the config, the data and the encoder: what decides the weights."""
     parts = [json.dumps(saved(config), sort_keys=True)]
     parts += [file_hash(path) for path in (config.data.train, config.data.dev, config.data.test)]
-    parts += [
-        file_hash(path) for path in sorted(encoder_folder.glob("*")) if path.suffix in (".safetensors", ".bin", ".txt")
-    ]
+    files = (
+        path for path in sorted(encoder_folder.iterdir()) if path.is_file() and path.name not in ("README.md", SUMS)
+    )
+    parts += [file_hash(path) for path in files]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
 
 def _environment(config: RunConfig) -> dict[str, Any]:
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     return {
-        "commit": git.stdout.strip() or None,
-        "uncommitted_changes": bool(changed.stdout.strip()),
+        "commit": commit or None,
+        "uncommitted_changes": bool(changed),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "threads": config.training.threads,
@@ -227,12 +234,20 @@ def _environment(config: RunConfig) -> dict[str, Any]:
     }
 
 
+def _git(*arguments: str) -> str:
+    """Return what git prints, or nothing outside a repository or without git."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def _finish(config: RunConfig, folder: Path) -> Path:
     """Score the best checkpoint, write card, metrics and samples, print the table."""
     labeller = load(folder / "best")
     metrics = full_metrics(labeller, config.data.test, config.data.train)
     Console(width=max(150, Console().width)).print(table(metrics, f"{folder / 'best'} on {config.data.test}"))
-    card = model_card(config, metrics, labeller.checkpoint.decision)
+    card = model_card(config, folder / "best", metrics, labeller.checkpoint.decision)
     save_texts(folder / "best", config.text, labeller.checkpoint.decision, card)
     metrics["checkpoint"] = checkpoint_hash(folder / "best")
     if config.data.samples:
@@ -244,7 +259,10 @@ def _finish(config: RunConfig, folder: Path) -> Path:
 
 
 def _label_samples(labeller: Labeller, samples: Path, page: Path) -> None:
-    reports = list(read_reports([str(samples)], []))
+    faults: list[GangmuError] = []
+    reports = list(read_reports([str(samples)], faults))
+    for fault in faults:
+        log.warning("%s", fault)
     labelled = labeller.label_many(report.text for report in reports)
     write_whole(
         page, html_page([(r.id, found) for r, found in zip(reports, labelled, strict=True)], "Gangmu 纲目: samples")

@@ -21,9 +21,10 @@ from transformers import ModernBertConfig, ModernBertForMaskedLM
 from gangmu.checkpoint import replace_folder, save_model, write_sums
 from gangmu.cli import run as run_command
 from gangmu.encoding import Encoder
+from gangmu.errors import UsageError
 from train.card import encoder_card
 from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
-from train.corpus import Corpus, masked
+from train.corpus import Corpus, corpus_hash, masked
 
 log = logging.getLogger(__name__)
 REPORT_STEPS = 500
@@ -94,6 +95,7 @@ class Run:
     def __init__(self, config: PretrainConfig) -> None:
         self.config = config
         self.folder = config.output / "checkpoints"
+        _claim(config)
         self.corpus = Corpus(config.corpus, config.output / "corpus")
         torch.manual_seed(config.training.seed)
         longest = max(config.training.length, config.training.final_length, 512)
@@ -163,6 +165,18 @@ class Run:
         self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
         self.drawn |= {int(length): count for length, count in progress["drawn"].items()}
         log.info("resumed from %s", folder)
+
+
+def _claim(config: PretrainConfig) -> None:
+    """Mark the output folder as this corpus and shape's; UsageError when it holds another's run."""
+    mark = config.output / "fingerprint"
+    wanted = f"{corpus_hash(config.corpus)} {config.shape.model_dump_json()}\n"
+    if mark.exists() and mark.read_text(encoding="utf-8") != wanted:
+        raise UsageError(
+            f"{config.output} holds a run on another corpus or of another shape; choose another output=..."
+        )
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(wanted, encoding="utf-8")
 
 
 def save_encoder(run: Run, folder: Path) -> None:

@@ -30,7 +30,7 @@ def publish(run_folder: Path, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(checkpoint.folder, part)
-    card = model_card(config, json.loads(metrics.read_text(encoding="utf-8")), checkpoint.decision)
+    card = model_card(config, target, json.loads(metrics.read_text(encoding="utf-8")), checkpoint.decision)
     save_texts(part, checkpoint.settings, checkpoint.decision, card)
     replace_folder(part, target)
     log.info("published %s as %s", run_folder, target)

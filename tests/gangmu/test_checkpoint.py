@@ -29,10 +29,10 @@ def test_plain_transformers_loads_it_in_fp32(checkpoint: Path) -> None:
     assert {answer["entity"] for answer in answers} <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "settings.json", "vocab.txt", "decision.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "settings.json", "vocab.txt", "decision.json", "SHA256SUMS"])
 def test_a_changed_byte_is_refused_by_name(copy: Path, name: str) -> None:
     content = bytearray((copy / name).read_bytes())
-    content[len(content) // 2] ^= 1
+    content[len(content) // 2] ^= 0x81
     (copy / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=name):
         gangmu.load(copy)

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -68,8 +69,10 @@ def test_text_and_html(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -
 def test_same_stem_twice_gets_two_ids(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     shutil.copy(report, tmp_path / "b")
+    shutil.copy(report, tmp_path / "b" / "县里 的报道-2.txt")
     _, out, _ = gangmu("label", tmp_path, "--model", checkpoint)
-    assert {json.loads(line)["report"] for line in out.splitlines()} == {"县里 的报道", "县里 的报道-2"}
+    found = {json.loads(line)["report"] for line in out.splitlines()}
+    assert found == {"县里 的报道", "县里 的报道-2", "县里 的报道-3"}
 
 
 def test_bad_files_are_listed_and_the_others_are_done(gangmu, report: Path, checkpoint: Path) -> None:
@@ -138,3 +141,30 @@ def test_doctor_names_versions_and_checkpoint(gangmu, checkpoint: Path, monkeypa
     assert code == 0
     assert "transformers" in out
     assert "best@" in out
+
+
+def test_a_file_name_that_is_no_utf_8_costs_nothing(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
+    name = os.fsencode(report.parent) + b"/\xbb\xe1.txt"
+    with open(name, "wb") as stream:  # noqa: PTH123
+        stream.write("会议召开。".encode())
+    code, out, _ = gangmu("label", report.parent, "--model", checkpoint)
+    assert code == 0
+    assert len(out.splitlines()) == 4
+
+
+def test_pages_and_office_files_are_not_taken_for_text(gangmu, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.html").write_text("<p>会议召开。</p>")
+    code, out, err = gangmu("label", tmp_path / "x.html", "--model", checkpoint)
+    assert (code, out) == (65, "")
+    assert ".html files are not read" in err
+
+
+def test_output_through_a_link_and_into_a_pipe(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
+    target.write_text("old")
+    link.symlink_to(target)
+    gangmu("label", report, "--model", checkpoint, "--output", link)
+    assert link.is_symlink()
+    assert len(target.read_text(encoding="utf-8").splitlines()) == 3
+    gangmu("label", report, "--model", checkpoint, "--output", "/dev/null")
+    assert Path("/dev/null").is_char_device()

@@ -34,6 +34,10 @@ def test_paragraphs_count_lines_with_text() -> None:
     assert [s.paragraph for s in split_sentences("一。二。\n\n三。")] == [0, 0, 1]
 
 
+def test_brackets_that_never_close_take_no_longer_than_others() -> None:
+    assert len(split_sentences("（一、《二“" * 40_000 + "。")) == 1
+
+
 @given(st.text(alphabet="要抓實会(huì)?？。；;,，“”《》（）()\n 　a1.\u200b\x00…", max_size=60))
 def test_sentences_cover_every_character_once(raw: str) -> None:
     sentences = split_sentences(raw)

@@ -61,7 +61,10 @@ def test_all_mistakes_are_reported_at_once_with_their_keys(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1\na: 2\n", "line 2, column 1: key 'a' stands twice, first in line 1"),
+        ("a: 1\na: 2\n", "x.yaml, line 2, column 1: key 'a' stands twice, first in line 1"),
+        ("a: 1\na: 2\n", "training: Field required"),
+        ("? [a]\n: 1\n", "not YAML that can be read"),
+        ("a: 2026-99-99\n", "not YAML that can be read"),
         ("a: &x [1]\nb: *x\n", "line 2, column 4: aliases are not allowed"),
         ("a: [1\n", "line 2"),
         ("a: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
@@ -78,3 +81,16 @@ def test_a_file_that_is_no_description_is_refused_with_its_place(tmp_path: Path,
 def test_missing_file_and_bad_override(tmp_path: Path) -> None:
     assert "No such file" in message(tmp_path / "x.yaml", [])
     assert "expected section.key=value" in message(CONFIGS / "base.yaml", ["epochs"])
+
+
+@pytest.mark.parametrize(
+    "override", ["name=..", "name=.", "name=a/b", "training.weight_decay=.inf", "training.warmup=no"]
+)
+def test_values_that_would_do_harm_are_refused(override: str) -> None:
+    assert override.partition("=")[0] in message(CONFIGS / "base.yaml", [override])
+
+
+def test_extends_goes_one_level_deep(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text("extends: c.yaml\n")
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    assert "one level only" in message(tmp_path / "a.yaml", [])

@@ -1,5 +1,7 @@
 import json
+import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,8 @@ import torch
 from transformers import TrainerCallback
 
 import gangmu
-from gangmu.checkpoint import file_hash
-from gangmu.errors import UsageError
+from gangmu.checkpoint import file_hash, write_sums
+from gangmu.errors import CheckpointError, UsageError
 from train import fit as fit_module
 from train.config import RunConfig, load_config
 from train.dataset import read_labelled
@@ -130,6 +132,55 @@ def test_unknown_encoder_is_refused_before_anything_is_written(run_file: Path, t
 def test_a_window_longer_than_the_encoder_reads_is_refused(run_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"text.window: 200 tokens, but .* reads at most 128"):
         fit(load_config(run_file, ["text.window=200"], RunConfig), runs=tmp_path)
+
+
+def test_fresh_deletes_run_directories_only(run_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "precious.txt").write_text("x")
+    with pytest.raises(UsageError, match="is no run directory"):
+        fit(load_config(run_file, [], RunConfig), fresh=True, runs=tmp_path)
+    assert (tmp_path / "tiny" / "precious.txt").exists()
+
+
+def test_an_encoder_with_a_changed_byte_is_refused(run_file: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_encoder, tmp_path / "copy"))
+    write_sums(copy)
+    content = bytearray((copy / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model.safetensors: sha256"):
+        fit(load_config(run_file, [f"model.name={copy}"], RunConfig), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "code", "words"),
+    [
+        ("train.eval", ["--model", "{best}", "--data", "{bad}"], 65, "bad.jsonl:1: sentences.0.label: label '措施'"),
+        ("train.eval", ["--model", "nowhere", "--data", "{bad}"], 2, "nowhere: no such folder"),
+        (
+            "train.eval",
+            ["--model", "{best}", "--data", "{good}", "--train", "{good}", "--output", "{good}"],
+            74,
+            "good.jsonl",
+        ),
+        ("train.fit", ["nowhere.yaml"], 2, "nowhere.yaml: No such file"),
+    ],
+)
+def test_commands_leave_with_the_documented_code(
+    finished_run: Path, run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], module: str, arguments: list[str], code: int, words: str,
+) -> None:  # fmt: skip
+    places = {"best": finished_run / "best", "bad": tmp_path / "bad.jsonl", "good": tmp_path / "good.jsonl"}
+    places["good"].write_text((run_file.parent / "dev.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
+    bad = {"id": "x", "sentences": [{"paragraph": 0, "text": "甲。", "label": "措施"}]}
+    places["bad"].write_text(json.dumps(bad, ensure_ascii=False), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [module, *(a.format(**places) for a in arguments)])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module(module, run_name="__main__")
+    assert stopped.value.code == code
+    assert words in " ".join(capsys.readouterr().err.split())
 
 
 def test_publish_copies_a_whole_checkpoint_with_its_card(finished_run: Path, tmp_path: Path) -> None:

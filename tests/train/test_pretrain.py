@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 
 from gangmu.checkpoint import file_hash, verify
-from gangmu.errors import DataError
+from gangmu.errors import DataError, UsageError
 from train import pretrain as pretrain_module
 from train.config import PretrainConfig, load_config
 from train.corpus import IGNORED, Corpus, masked
@@ -32,8 +32,9 @@ def config(corpus: Path, output: Path, *more: str) -> PretrainConfig:
     shape = ["shape.hidden=32", "shape.layers=2", "shape.heads=2", "shape.intermediate=32"]
     training = ["tokens=2560", "step_tokens=128", "length=32", "final_length=64", "warmup_steps=4", "threads=1"]
     values = [f"corpus.path={corpus}", f"output={output}", "corpus.vocabulary=200", *shape]
-    base = load_config(CONFIG, [*values, *(f"training.{x}" for x in training), *more], PretrainConfig)
-    return base.model_copy(update={"corpus": base.corpus.model_copy(update={"weights": {"乙": 0.5}})})
+    return load_config(
+        CONFIG, [*values, "corpus.weights.乙=0.5", *(f"training.{x}" for x in training), *more], PretrainConfig
+    )
 
 
 def test_encoder_is_a_hugging_face_folder_that_fine_tuning_takes(corpus: Path, tmp_path: Path) -> None:
@@ -109,3 +110,21 @@ def test_rate_rises_stays_and_falls() -> None:
 def test_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no .txt or .txt.xz file"):
         Corpus(config(tmp_path, tmp_path).corpus, tmp_path / "cache")
+
+
+def test_a_few_documents_are_enough(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"2024.{number}.txt").write_text("\n\n".join([DOCUMENT * 3] * 20), encoding="utf-8")
+    found = Corpus(config(folder, tmp_path).corpus, tmp_path / "cache")
+    assert found.names == ["2024.0", "2024.1", "2024.2"]
+    assert all(len(ids) > 500 for ids in found.tokens)
+    assert len(found.held_out_sequences(32)) >= 1
+
+
+def test_an_output_folder_of_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
+    Run(config(corpus, tmp_path / "out"))
+    (corpus / "丙.txt").write_text(DOCUMENT, encoding="utf-8")
+    with pytest.raises(UsageError, match="another corpus"):
+        Run(config(corpus, tmp_path / "out"))
