@@ -185,7 +185,9 @@ def save_encoder(run: Run, folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     run.model.config.sparse_prediction = False  # ours alone: others expect logits at every position
     save_model(run.model, run.corpus.vocabulary.parent, part)
-    record = {"config": saved(run.config), "hours": round(run.seconds / 3600, 2), "history": run.history}
+    config = saved(run.config)
+    del config["output"], config["corpus"]["path"]  # where it happened is nobody's business
+    record = {"config": config, "hours": round(run.seconds / 3600, 2), "history": run.history}
     (part / "pretraining.json").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
     parameters = sum(p.numel() for p in run.model.parameters())
