@@ -15,6 +15,8 @@ from train.dataset import GoldReport
 RISK = 0.10
 """Share of wrong labels promised among those not abstained from."""
 CONFIDENCE = 0.95
+LEAST_ALSO = 0.15
+"""A second function scored below this is never named, whatever agrees best: nobody could defend it."""
 FEWEST = 50
 """A promise about fewer kept sentences than this is not made."""
 
@@ -56,7 +58,7 @@ def also_threshold(probabilities: NDArray[np.float64], also: Sequence[str | None
     right = np.array([name is not None and ID_OF[name] == s for name, s in zip(also, second, strict=True)])
     wanted = sum(name is not None for name in also)
     best, threshold = 0.0, 1.0
-    for candidate in np.arange(0.05, 0.5, 0.01):
+    for candidate in np.arange(LEAST_ALSO, 0.5, 0.01):
         named = score >= candidate
         f1 = 2 * (right & named).sum() / max(1, named.sum() + wanted)
         if f1 > best:
