@@ -22,6 +22,7 @@ Says of every sentence of a Chinese meeting report whether it is {labels}.
 
 ```python
 import gangmu
+
 report = gangmu.load("{folder}").label("会议强调，要完善联席会议制度。")
 ```
 `AutoModelForTokenClassification.from_pretrained(...)` loads it too: the logits of a sentence are the mean of the
