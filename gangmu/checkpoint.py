@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,9 +133,14 @@ def save_texts(folder: Path, settings: TextSettings, decision: Decision, card: s
     write_sums(folder)
 
 
-def replace_folder(part: Path, target: Path) -> None:
-    """Put the finished folder `part` in the place of `target`."""
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target` that takes its place when the block ends without an error."""
+    part = target.with_name(target.name + ".part")
     old = target.with_name(target.name + ".old")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.replace(old)

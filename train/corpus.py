@@ -10,17 +10,18 @@ import logging
 import lzma
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
-from tokenizers import Tokenizer
 
 from gangmu.cleaning import clean
 from gangmu.encoding import SPECIALS, Encoder, from_vocabulary
 from gangmu.errors import DataError
 from gangmu.sentences import sentence_spans
+from gangmu.writing import write_whole
 from train.config import CorpusConfig, PretrainingConfig
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,8 @@ class Corpus:
         cache.mkdir(parents=True, exist_ok=True)
         self.vocabulary = cache / "vocab.txt"
         if not self.vocabulary.exists():
-            _write(self.vocabulary, "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
-        self.tokenizer: Tokenizer = from_vocabulary(self.vocabulary)
-        self.encoder = Encoder(self.tokenizer)
+            write_whole(self.vocabulary, "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
+        self.encoder = Encoder(from_vocabulary(self.vocabulary))
         documents_before = 0
         for path, name in zip(self.files, self.names, strict=True):
             counts = cache / f"{name}.json"
@@ -107,7 +107,7 @@ class Corpus:
                 out = (before + number) % HELD_OUT == 1
                 (held if out else kept).write(np.array(ids, np.uint16).tobytes())
         counts = {"file": path.name, "documents": number, "tokens": total, "unknown": unknown}
-        _write(cache / f"{name}.json", json.dumps(counts))
+        write_whole(cache / f"{name}.json", json.dumps(counts))
         log.info("%s: %d tokens, %d unknown", path.name, total, unknown)
 
     def sequences(self, start: int, count: int, length: int, seed: int) -> Ids:
@@ -147,16 +147,10 @@ def _mapped(path: Path) -> NDArray[np.uint16]:
     return np.memmap(path, dtype=np.uint16, mode="r") if path.stat().st_size else np.zeros(0, np.uint16)
 
 
-_orders: dict[tuple[int, int, int, int], NDArray[np.uint32]] = {}
-
-
+@lru_cache(maxsize=1)
 def _order(size: int, seed: int, epoch: int, length: int) -> NDArray[np.uint32]:
     """Return the shuffled order of an epoch; only the last one asked for is kept."""
-    key = (size, seed, epoch, length)
-    if key not in _orders:
-        _orders.clear()
-        _orders[key] = np.random.default_rng([seed, epoch, length]).permutation(size).astype(np.uint32)
-    return _orders[key]
+    return np.random.default_rng([seed, epoch, length]).permutation(size).astype(np.uint32)
 
 
 def masked(ids: Ids, encoder: Encoder, config: PretrainingConfig, number: int) -> tuple[Ids, Ids]:
@@ -196,10 +190,3 @@ def corpus_hash(config: CorpusConfig) -> str:
     listing = [[path.name, path.stat().st_size] for path in corpus_files(config.path)]
     settings = config.model_dump(mode="json", exclude={"path"})
     return hashlib.sha256(json.dumps([listing, settings]).encode()).hexdigest()[:16]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

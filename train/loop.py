@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from gangmu.checkpoint import replace_folder, save_model
+from gangmu.checkpoint import replacing, save_model
 from gangmu.encoding import sentence_logits
 from gangmu.labeller import Labeller
 from gangmu.writing import write_whole
@@ -75,10 +75,8 @@ class BestOnDev(TrainerCallback):
         model.train()
         best = max((s["macro_f1"] for s in self.history.values()), default=-1.0)
         if scores["macro_f1"] > best:
-            part = self.folder / "best.part"
-            shutil.rmtree(part, ignore_errors=True)
-            save_model(model, self.tokenizer_folder, part)
-            replace_folder(part, self.folder / "best")
+            with replacing(self.folder / "best") as part:
+                save_model(model, self.tokenizer_folder, part)
         kept = {name: scores[name] for name in ("macro_f1", "accuracy", "kappa", "ece")}
         self.history[str(state.global_step)] = {"epoch": state.epoch, **kept}
         self._write()

@@ -18,13 +18,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from transformers import ModernBertConfig, ModernBertForMaskedLM
 
-from gangmu.checkpoint import replace_folder, save_model, write_sums
+from gangmu.checkpoint import replacing, save_model, write_sums
 from gangmu.cli import run as run_command
 from gangmu.encoding import Encoder
 from gangmu.errors import UsageError
+from gangmu.writing import write_whole
 from train.card import encoder_card
 from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
-from train.corpus import Corpus, corpus_hash, masked
+from train.corpus import IGNORED, Corpus, corpus_hash, masked
 
 log = logging.getLogger(__name__)
 REPORT_STEPS = 500
@@ -81,7 +82,7 @@ def held_out_scores(model: ModernBertForMaskedLM, corpus: Corpus, config: Pretra
             rows = torch.from_numpy(labels[start : start + 32])
             # sparse prediction: logits come for the masked characters alone
             output = model(input_ids=torch.from_numpy(inputs[start : start + 32]), labels=rows)
-            wanted = rows[rows != -100]
+            wanted = rows[rows != IGNORED]
             loss += float(output.loss) * len(wanted)
             right += float((output.logits.argmax(-1) == wanted).sum())
             count += len(wanted)
@@ -175,27 +176,23 @@ def _claim(config: PretrainConfig) -> None:
         raise UsageError(
             f"{config.output} holds a run on another corpus or of another shape; choose another output=..."
         )
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(wanted, encoding="utf-8")
+    write_whole(mark, wanted)
 
 
 def save_encoder(run: Run, folder: Path) -> None:
     """Write the encoder with its masked-language-model head as a Hugging Face folder, fp16."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
     run.model.config.sparse_prediction = False  # ours alone: others expect logits at every position
-    save_model(run.model, run.corpus.vocabulary.parent, part)
     config = saved(run.config)
     del config["output"], config["corpus"]["path"]  # where it happened is nobody's business
     record = {"config": config, "hours": round(run.seconds / 3600, 2), "history": run.history}
-    (part / "pretraining.json").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
-    parameters = sum(p.numel() for p in run.model.parameters())
     size = run.corpus.encoder.tokenizer.get_vocab_size()
-    card = encoder_card(run.config, parameters, size, sources, run.seconds / 3600, run.history[-1])
-    (part / "README.md").write_text(card, encoding="utf-8")
-    write_sums(part)
-    replace_folder(part, folder)
+    card = encoder_card(run.config, run.model.num_parameters(), size, sources, run.seconds / 3600, run.history[-1])
+    with replacing(folder) as part:
+        save_model(run.model, run.corpus.vocabulary.parent, part)
+        write_whole(part / "pretraining.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+        write_whole(part / "README.md", card)
+        write_sums(part)
 
 
 def newest(folder: Path) -> Path | None:
@@ -209,7 +206,7 @@ def pretrain(config: PretrainConfig) -> Run:
     settings = config.training
     torch.set_num_threads(settings.threads)
     run = Run(config)
-    log.info("%.2f M parameters", sum(p.numel() for p in run.model.parameters()) / 1e6)
+    log.info("%.2f M parameters", run.model.num_parameters() / 1e6)
     steps = math.ceil(settings.tokens / settings.step_tokens)
     last_save = began = time.monotonic()
     columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]

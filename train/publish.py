@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gangmu.checkpoint import load_checkpoint, replace_folder, save_texts
+from gangmu.checkpoint import load_checkpoint, replacing, save_texts
 from gangmu.cli import run
 from gangmu.errors import UsageError
 from train.card import model_card
@@ -27,12 +27,10 @@ def publish(run_folder: Path, target: Path) -> None:
         raise UsageError(f"{run_folder}: no metrics.json; finish the run first with `make train`")
     checkpoint = load_checkpoint(run_folder / "best")
     config = load_config(run_folder / "config.yaml", [f"name={target.name}"], RunConfig)
-    part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(checkpoint.folder, part)
     card = model_card(config, target, json.loads(metrics.read_text(encoding="utf-8")), checkpoint.decision)
-    save_texts(part, checkpoint.settings, checkpoint.decision, card)
-    replace_folder(part, target)
+    with replacing(target) as part:
+        shutil.copytree(checkpoint.folder, part, dirs_exist_ok=True)
+        save_texts(part, checkpoint.settings, checkpoint.decision, card)
     log.info("published %s as %s", run_folder, target)
 
 
