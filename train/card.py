@@ -106,8 +106,13 @@ A compact Chinese BERT of the ModernBERT architecture: {layers} layers, {hidden}
 
 ## Pre-training
 `python -m train.pretrain` on {tokens:.1f} M tokens in {hours:.1f} hours on {threads} processor threads, shared with
-other work; masked spans of 1 to {span} over {mask:.0%} of the characters, sequences of {length} tokens and, in the last
-{decay:.0%}, of {final_length}. `pretraining.json` holds the whole description and the course of the loss.
+other work; Muon for the matrices of the layers, AdamW for the rest; masked spans of 1 to {span} over {mask:.0%} of the
+characters, sequences of {length} tokens and, in the last {decay:.0%} of a run, of {final_length}.
+`pretraining.json` holds the whole description and the course of the loss.
+
+| run | M tokens | hours | loss at its end | masked characters guessed |
+|---|---|---|---|---|
+{course}
 
 | source | M tokens | drawn per epoch |
 |---|---|---|
@@ -125,10 +130,15 @@ def encoder_card(
     parameters: int,
     vocabulary: int,
     sources: dict[str, int],
-    hours: float,
-    last: dict[str, float],
+    record: dict[str, Any],
 ) -> str:
-    """Return the text of an encoder's card; `sources` are tokens by file, `last` the last scores on held-out text."""
+    """Return the text of an encoder's card; `sources` are tokens by file, `record` is its pretraining.json."""
+    last = record["history"][-1]
+    runs = [*record["before"], last | {"hours": record["hours"]}]
+    course = [
+        f"| {number} | {run['tokens'] / 1e6:.1f} | {run['hours']:.1f} | {run['loss']:.3f} | {run['accuracy']:.1%} |"
+        for number, run in enumerate(runs, 1)
+    ]
     weights = config.corpus.weights
     rows = [f"| {name} | {count / 1e6:.1f} | {weights.get(name, 1):g} |" for name, count in sources.items()]
     return ENCODER_CARD.format(
@@ -138,8 +148,9 @@ def encoder_card(
         vocabulary=vocabulary,
         loss=last["loss"],
         accuracy=last["accuracy"],
-        tokens=last["tokens"] / 1e6,
-        hours=hours,
+        tokens=sum(run["tokens"] for run in runs) / 1e6,
+        hours=sum(run["hours"] for run in runs),
+        course="\n".join(course),
         threads=config.training.threads,
         span=config.training.longest_span,
         mask=config.training.mask,

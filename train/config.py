@@ -124,6 +124,8 @@ class PretrainConfig(Section):
     name: Name
     output: Path
     """Folder for the cached corpus, the checkpoints and the encoder."""
+    start: Path | None
+    """Encoder folder whose pre-training goes on; null: fresh weights."""
     shape: EncoderShape
     corpus: CorpusConfig
     training: PretrainingConfig

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from gangmu.cleaning import clean
-from gangmu.encoding import SPECIALS, Encoder, from_vocabulary
+from gangmu.encoding import SPECIALS, Encoder
 from gangmu.errors import DataError
 from gangmu.sentences import sentence_spans
 from gangmu.writing import write_whole
@@ -70,7 +70,8 @@ def make_vocabulary(files: list[Path], size: int) -> list[str]:
 class Corpus:
     """Token ids of a corpus folder, cached as one uint16 memory map a file."""
 
-    def __init__(self, config: CorpusConfig, cache: Path) -> None:
+    def __init__(self, config: CorpusConfig, cache: Path, start: Path | None = None) -> None:
+        """`start`: an encoder folder whose tokenizer is taken; without it a vocabulary is made from the corpus."""
         self.files = corpus_files(config.path)
         self.names = [path.name.removesuffix(".xz").removesuffix(".txt") for path in self.files]
         if len(set(self.names)) < len(self.names):
@@ -79,10 +80,10 @@ class Corpus:
             log.warning("corpus.weights names files that %s does not have: %s", config.path, ", ".join(absent))
         self.weights = [config.weights.get(name, 1.0) for name in self.names]
         cache.mkdir(parents=True, exist_ok=True)
-        self.vocabulary = cache / "vocab.txt"
-        if not self.vocabulary.exists():
-            write_whole(self.vocabulary, "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
-        self.encoder = Encoder(from_vocabulary(self.vocabulary))
+        self.tokenizer_folder = start or cache
+        if not start and not (cache / "vocab.txt").exists():
+            write_whole(cache / "vocab.txt", "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
+        self.encoder = Encoder.load(self.tokenizer_folder)
         documents_before = 0
         for path, name in zip(self.files, self.names, strict=True):
             counts = cache / f"{name}.json"

@@ -1,4 +1,4 @@
-"""Labelled reports: read and checked, and as a datasets.DatasetDict of windows for training."""
+"""Labelled reports: read and checked, and as a datasets.Dataset of windows for training."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gangmu.cleaning import clean_sentence
@@ -128,11 +128,6 @@ def window_dataset(reports: Sequence[GoldReport], settings: TextSettings) -> Dat
             labels = ids[window.start : window.start + window.last - window.first]
             rows.append({**vars(window), "labels": labels})
     return Dataset.from_list(rows)
-
-
-def window_datasets(splits: dict[str, Sequence[GoldReport]], settings: TextSettings) -> DatasetDict:
-    """Return a datasets.DatasetDict of windows, one dataset a split."""
-    return DatasetDict({name: window_dataset(reports, settings) for name, reports in splits.items()})
 
 
 @dataclass(frozen=True)

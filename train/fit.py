@@ -8,18 +8,16 @@ import importlib.metadata
 import json
 import logging
 import platform
-import random
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
 import yaml
 from rich.console import Console
-from transformers import AutoModelForTokenClassification, PreTrainedModel, TrainingArguments
+from transformers import AutoModelForTokenClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from gangmu.checkpoint import SUMS, Checkpoint, checkpoint_hash, file_hash, save_texts, verify
@@ -35,10 +33,10 @@ from gangmu.view import html_page
 from gangmu.writing import write_whole
 from train.card import model_card
 from train.config import RunConfig, load_config, saved
-from train.dataset import Collator, read_labelled, window_datasets
+from train.dataset import read_labelled
 from train.decide import fit_decision
 from train.eval import full_metrics, table, write_metrics
-from train.loop import BestOnDev, WindowTrainer, newest_complete
+from train.loop import BestOnDev, build_trainer, newest_complete, set_seed, training_arguments
 
 log = logging.getLogger(__name__)
 RUNS = Path("runs")
@@ -72,19 +70,11 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
     # --- model and data
     set_seed(config)
     model = build_model(encoder_folder)
-    data = window_datasets(splits, config.text)
     checkpoint = Checkpoint(folder / "best", config.name, config.text, Decision(), encoder)
+    best = BestOnDev(Labeller(checkpoint, TorchEngine(model)), splits["dev"], encoder_folder, folder)
 
     # --- train
-    best = BestOnDev(Labeller(checkpoint, TorchEngine(model)), splits["dev"], encoder_folder, folder)
-    trainer = WindowTrainer(
-        model=model,
-        args=training_arguments(config, folder),
-        train_dataset=data["train"],
-        data_collator=Collator(encoder, config.text.window),
-        callbacks=[best],
-    )
-    trainer.label_smoothing = config.training.label_smoothing
+    trainer = build_trainer(config, model, encoder, splits["train"], training_arguments(config, folder), [best])
     try:
         trainer.train(resume_from_checkpoint=newest_complete(folder / "checkpoints"))
     except KeyboardInterrupt:
@@ -150,41 +140,6 @@ def build_model(folder: Path) -> PreTrainedModel:
     )
     transformers_logging.set_verbosity(kept)
     return model
-
-
-def set_seed(config: RunConfig) -> None:
-    """Make what follows depend on the seed and the thread count alone."""
-    torch.set_num_threads(config.training.threads)
-    random.seed(config.training.seed)
-    np.random.seed(config.training.seed)
-    torch.manual_seed(config.training.seed)
-
-
-def training_arguments(config: RunConfig, folder: Path) -> TrainingArguments:
-    """Return the Trainer's arguments; a new knob is a field of TrainingConfig and a line here."""
-    settings = config.training
-    return TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        bf16=settings.precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),
-        seed=settings.seed,
-        data_seed=settings.seed,
-        save_strategy="epoch",
-        save_total_limit=2,
-        eval_strategy="no",
-        logging_strategy="epoch",
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        report_to=[],
-    )
 
 
 def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> str:

@@ -2,20 +2,23 @@
 
 import json
 import logging
+import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gangmu.checkpoint import replacing, save_model
-from gangmu.encoding import sentence_logits
+from gangmu.encoding import Encoder, sentence_logits
 from gangmu.labeller import Labeller
 from gangmu.writing import write_whole
-from train.dataset import IGNORED, GoldReport
+from train.config import RunConfig
+from train.dataset import IGNORED, Collator, GoldReport, window_dataset
 from train.eval import evaluate
 
 log = logging.getLogger(__name__)
@@ -91,6 +94,62 @@ class BestOnDev(TrainerCallback):
 
     def _write(self) -> None:
         write_whole(self.folder / "log.json", json.dumps(self.history, indent=2) + "\n")
+
+
+def set_seed(config: RunConfig) -> None:
+    """Make what follows depend on the seed and the thread count alone."""
+    torch.set_num_threads(config.training.threads)
+    random.seed(config.training.seed)
+    np.random.seed(config.training.seed)
+    torch.manual_seed(config.training.seed)
+
+
+def training_arguments(config: RunConfig, folder: Path, save: bool = True) -> TrainingArguments:
+    """Return the Trainer's arguments; a new knob is a field of TrainingConfig and a line here."""
+    settings = config.training
+    return TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        seed=settings.seed,
+        data_seed=settings.seed,
+        save_strategy="epoch" if save else "no",
+        disable_tqdm=None if save else True,
+        save_total_limit=2,
+        eval_strategy="no",
+        logging_strategy="epoch",
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to=[],
+    )
+
+
+def build_trainer(
+    config: RunConfig,
+    model: PreTrainedModel,
+    encoder: Encoder,
+    reports: Sequence[GoldReport],
+    arguments: TrainingArguments,
+    callbacks: list[TrainerCallback],
+) -> WindowTrainer:
+    """Return the Trainer of a run: for `fit`, and for the runs that `train.compare` sets side by side."""
+    trainer = WindowTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=window_dataset(reports, config.text),
+        data_collator=Collator(encoder, config.text.window),
+        callbacks=callbacks,
+    )
+    trainer.label_smoothing = config.training.label_smoothing
+    return trainer
 
 
 def newest_complete(folder: Path) -> str | None:

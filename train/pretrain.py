@@ -66,6 +66,32 @@ def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBe
     return ModernBertForMaskedLM(config)
 
 
+def load_weights(model: ModernBertForMaskedLM, folder: Path) -> None:
+    """Read the weights of a folder into a model of the same shape; UsageError when it is another."""
+    weights = load_file(folder / "model.safetensors")
+    own = {name: tensor.shape for name, tensor in model.named_parameters()}
+    other = [name for name, shape in own.items() if name not in weights or weights[name].shape != shape]
+    if other:
+        raise UsageError(f"{folder}: its weights are not of the shape described: {', '.join(other[:3])} differ")
+    model.load_state_dict(weights, strict=False)
+    model.tie_weights()
+
+
+def build_optimizers(model: ModernBertForMaskedLM, config: PretrainingConfig) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices of the layers and AdamW for embeddings, head and norms.
+
+    From random weights, held-out loss after 3.1 M tokens: 4.43 with AdamW alone, 4.22 with Muon (models/README.md).
+    """
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
+    known = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in known]
+    decayed, plain = [p for p in others if p.ndim > 1], [p for p in others if p.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    # match_rms_adamw scales Muon's step to AdamW's, so that one rate serves both (arXiv 2502.16982)
+    muon = torch.optim.Muon(matrices, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    return [muon, torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)]
+
+
 def rate(step: int, steps: int, config: PretrainingConfig) -> float:
     """Return the learning rate of a step: warm-up, constant, then linear to zero over the last `decay` of the run."""
     left = (steps - step) / max(1, round(steps * config.decay))
@@ -97,17 +123,13 @@ class Run:
         self.config = config
         self.folder = config.output / "checkpoints"
         _claim(config)
-        self.corpus = Corpus(config.corpus, config.output / "corpus")
+        self.corpus = Corpus(config.corpus, config.output / "corpus", config.start)
         torch.manual_seed(config.training.seed)
         longest = max(config.training.length, config.training.final_length, 512)
         self.model = build_model(config.shape, self.corpus.encoder, longest)
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim == 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.training.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            betas=(0.9, 0.98),
-            fused=True,
-        )
+        if config.start:
+            load_weights(self.model, config.start)
+        self.optimizers = build_optimizers(self.model, config.training)
         self.step = 0
         self.drawn = {config.training.length: 0, config.training.final_length: 0}
         self.seconds = 0.0
@@ -124,17 +146,27 @@ class Run:
         number = self.drawn[length]
         ids = self.corpus.sequences(number, count, length, settings.seed)
         inputs, labels = masked(ids, self.corpus.encoder, settings, number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.step, steps, settings)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate(self.step, steps, settings)
         with torch.autocast("cpu", torch.bfloat16):
             loss = self.model(input_ids=torch.from_numpy(inputs), labels=torch.from_numpy(labels)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.drawn[length] = number + count
         self.step += 1
         return float(loss.detach())
+
+    def look(self, seconds: float) -> HeldOut:
+        """Return the scores on held-out text now, and note them in the history."""
+        scores = held_out_scores(self.model, self.corpus, self.config.training)
+        place = {"step": self.step, "tokens": self.step * self.config.training.step_tokens, "seconds": round(seconds)}
+        self.history.append(place | {"loss": scores.loss, "accuracy": scores.accuracy})
+        log.info(json.dumps(self.history[-1]))
+        return scores
 
     def save(self) -> None:
         """Write checkpoint-STEP under another name first, then rename it; drop the older ones."""
@@ -143,8 +175,12 @@ class Run:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_file({k: v.contiguous() for k, v in self.model.named_parameters()}, part / "model.safetensors")
-        state = self.optimizer.state_dict()["state"]
-        flat = {f"{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
+        flat = {
+            f"{number}.{index}.{key}": value
+            for number, optimizer in enumerate(self.optimizers)
+            for index, entry in optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
         save_file(flat, part / "optimizer.safetensors")
         progress = {"step": self.step, "drawn": self.drawn, "seconds": self.seconds, "history": self.history}
         (part / "progress.json").write_text(json.dumps(progress))
@@ -155,13 +191,13 @@ class Run:
                 shutil.rmtree(old)
 
     def _load(self, folder: Path) -> None:
-        self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-        self.model.tie_weights()
-        state: dict[int, dict[str, torch.Tensor]] = {}
+        load_weights(self.model, folder)
+        states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in self.optimizers]
         for name, value in load_file(folder / "optimizer.safetensors").items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+            number, index, key = name.split(".", 2)
+            states[int(number)].setdefault(int(index), {})[key] = value
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         progress = json.loads((folder / "progress.json").read_text())
         self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
         self.drawn |= {int(length): count for length, count in progress["drawn"].items()}
@@ -171,11 +207,10 @@ class Run:
 def _claim(config: PretrainConfig) -> None:
     """Mark the output folder as this corpus and shape's; UsageError when it holds another's run."""
     mark = config.output / "fingerprint"
-    wanted = f"{corpus_hash(config.corpus)} {config.shape.model_dump_json()}\n"
+    wanted = f"{corpus_hash(config.corpus)} {config.shape.model_dump_json()} {config.start or ''}\n"
     if mark.exists() and mark.read_text(encoding="utf-8") != wanted:
-        raise UsageError(
-            f"{config.output} holds a run on another corpus or of another shape; choose another output=..."
-        )
+        what = "on another corpus, of another shape or from another start"
+        raise UsageError(f"{config.output} holds a run {what}; choose another output=...")
     write_whole(mark, wanted)
 
 
@@ -185,14 +220,26 @@ def save_encoder(run: Run, folder: Path) -> None:
     config = saved(run.config)
     del config["output"], config["corpus"]["path"]  # where it happened is nobody's business
     record = {"config": config, "hours": round(run.seconds / 3600, 2), "history": run.history}
+    record["before"] = earlier_runs(run.config.start)
     sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
     size = run.corpus.encoder.tokenizer.get_vocab_size()
-    card = encoder_card(run.config, run.model.num_parameters(), size, sources, run.seconds / 3600, run.history[-1])
+    card = encoder_card(run.config, run.model.num_parameters(), size, sources, record)
     with replacing(folder) as part:
-        save_model(run.model, run.corpus.vocabulary.parent, part)
+        save_model(run.model, run.corpus.tokenizer_folder, part)
         write_whole(part / "pretraining.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
         write_whole(part / "README.md", card)
         write_sums(part)
+
+
+def earlier_runs(start: Path | None) -> list[dict[str, float]]:
+    """Return tokens, hours and last held-out loss of the runs that made the encoder at `start`, oldest first."""
+    path = start / "pretraining.json" if start else None
+    if path is None or not path.is_file():
+        return []
+    record = json.loads(path.read_text(encoding="utf-8"))
+    last = record["history"][-1]
+    summary = {"tokens": last["tokens"], "hours": record["hours"], "loss": last["loss"], "accuracy": last["accuracy"]}
+    return [*record.get("before", []), summary]
 
 
 def newest(folder: Path) -> Path | None:
@@ -216,15 +263,12 @@ def pretrain(config: PretrainConfig) -> Run:
             loss = run.train_step(steps)
             if not math.isfinite(loss):
                 raise FloatingPointError(f"loss {loss} at step {run.step}; lower training.learning_rate and resume")
-            if run.step % REPORT_STEPS == 0 or run.step == steps:
-                scores = held_out_scores(run.model, run.corpus, settings)
-                spent = run.seconds + time.monotonic() - began
-                run.history.append(
-                    {"step": run.step, "tokens": run.step * settings.step_tokens, "seconds": round(spent)}
-                    | {"loss": scores.loss, "accuracy": scores.accuracy}
-                )
-                log.info(json.dumps(run.history[-1]))
+            falls = run.step == steps - round(steps * settings.decay)
+            if run.step % REPORT_STEPS == 0 or run.step == steps or falls:
+                scores = run.look(run.seconds + time.monotonic() - began)
                 bar.update(task, note=f"held-out loss {scores.loss:.3f}, accuracy {scores.accuracy:.1%}")
+            if falls:
+                save_encoder(run, config.output / "stable")  # what a later run continues from
             bar.update(task, completed=run.step)
             if time.monotonic() - last_save > settings.save_minutes * 60 or run.step == steps:
                 run.seconds += time.monotonic() - began

@@ -7,7 +7,7 @@ from gangmu.encoding import Encoder
 from gangmu.errors import DataError
 from gangmu.labels import NAMES
 from gangmu.settings import TextSettings
-from train.dataset import IGNORED, Collator, read_labelled, window_datasets
+from train.dataset import IGNORED, Collator, read_labelled, window_dataset
 
 GOOD = {"id": "a", "sentences": [{"paragraph": 0, "text": "會(huì)議召開,議事。", "label": "other"}]}
 
@@ -70,7 +70,7 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
 def test_windows_carry_the_label_of_each_sentence_once(run_file: Path, tiny_encoder: Path) -> None:
     reports = read_labelled(run_file.parent / "train.jsonl")
     settings = TextSettings(window=40)
-    data = window_datasets({"train": reports}, settings)["train"]
+    data = window_dataset(reports, settings)
     assert sum(len(row["labels"]) for row in data) == sum(len(report.sentences) for report in reports)
     batch = Collator(Encoder.load(tiny_encoder), 40)([data[i] for i in range(len(data))])
     assert int((batch["labels"] != IGNORED).sum()) == sum(len(report.sentences) for report in reports)

@@ -84,12 +84,12 @@ def test_interrupted_run_resumes_to_the_same_weights(
 ) -> None:
     config = load_config(run_file, SHORT, RunConfig)
     whole = fit(config, runs=tmp_path / "whole")
-    trainer = fit_module.WindowTrainer
+    build = fit_module.build_trainer
 
-    def killed(*args, callbacks, **kwargs):  # type: ignore[no-untyped-def]
-        return trainer(*args, callbacks=[*callbacks, KillAtStep()], **kwargs)
+    def killed(*args):  # type: ignore[no-untyped-def]
+        return build(*args[:-1], [*args[-1], KillAtStep()])
 
-    monkeypatch.setattr(fit_module, "WindowTrainer", killed)
+    monkeypatch.setattr(fit_module, "build_trainer", killed)
     with pytest.raises(KilledError):
         fit(config, runs=tmp_path / "broken")
     monkeypatch.undo()
