@@ -4,10 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
+from gangmu.labels import NAMES
 from train.dataset import GoldReport
 
 Baseline = Callable[[Sequence[GoldReport], Sequence[str]], list[str]]
@@ -50,9 +55,29 @@ def tfidf_linear(train: Sequence[GoldReport], sentences: Sequence[str]) -> list[
     """Return the labels of a linear SVM on TF-IDF of character 1- to 4-grams, trained on the sentence alone."""
     texts = [text for report in train for text in report.texts]
     labels = [label for report in train for label in report.labels]
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), min_df=2, sublinear_tf=True)
-    classifier = make_pipeline(vectorizer, LinearSVC(C=0.5, random_state=0))
+    classifier = make_pipeline(_vectorizer(), LinearSVC(C=0.5, random_state=0))
     return [str(label) for label in classifier.fit(texts, labels).predict(list(sentences))]
+
+
+def out_of_fold(reports: Sequence[GoldReport], folds: int = 5) -> NDArray[np.float64]:
+    """Return [sentences, 5] probabilities, each of a linear model that did not see the sentence's report.
+
+    Logistic regression in place of the SVM, which has no probabilities.
+    """
+    texts = [text for report in reports for text in report.texts]
+    labels = np.array([label for report in reports for label in report.labels])
+    groups = np.repeat(np.arange(len(reports)), [len(report.sentences) for report in reports])
+    found = np.zeros((len(texts), len(NAMES)))
+    for train, held in GroupKFold(folds, shuffle=True, random_state=0).split(texts, labels, groups):
+        classifier = make_pipeline(_vectorizer(), LogisticRegression(C=10.0, max_iter=300))
+        classifier.fit([texts[i] for i in train], labels[train])
+        columns = [NAMES.index(name) for name in classifier.classes_]
+        found[np.ix_(held, columns)] = classifier.predict_proba([texts[i] for i in held])
+    return found
+
+
+def _vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(analyzer="char", ngram_range=(1, 4), min_df=2, sublinear_tf=True)
 
 
 BASELINES: dict[str, Baseline] = {

@@ -131,7 +131,21 @@ class PretrainConfig(Section):
     training: PretrainingConfig
 
 
-ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig)
+class CompareConfig(Section):
+    """Runs to set side by side: configs/compare/curve.yaml explains every key."""
+
+    name: Name
+    base: Path
+    """Run description that the variants change."""
+    variants: dict[str, list[str]] = Field(min_length=1)
+    baselines: list[str]
+    train: dict[str, Path] = Field(min_length=1)
+    shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, strict=True)]] = Field(min_length=1)
+    test: dict[str, Path] = Field(min_length=1)
+
+
+ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig, CompareConfig)
 
 
 class _Loader(yaml.SafeLoader):

@@ -37,11 +37,13 @@ def evaluate(labeller: Labeller, reports: Sequence[GoldReport]) -> dict[str, Any
 
 def evaluate_baselines(train: Sequence[GoldReport], reports: Sequence[GoldReport]) -> dict[str, dict[str, Any]]:
     """Return the scores of each baseline, fitted on `train`, on `reports`."""
-    sentences = [text for report in reports for text in report.texts]
-    return {
-        name: _scored(reports, np.array([ID_OF[label] for label in baseline(train, sentences)]))
-        for name, baseline in BASELINES.items()
-    }
+    return {name: evaluate_baseline(name, train, reports) for name in BASELINES}
+
+
+def evaluate_baseline(name: str, train: Sequence[GoldReport], reports: Sequence[GoldReport]) -> dict[str, Any]:
+    """Return the scores of one baseline of `BASELINES`, fitted on `train`, on `reports`."""
+    labels = BASELINES[name](train, [text for report in reports for text in report.texts])
+    return _scored(reports, np.array([ID_OF[label] for label in labels]))
 
 
 def full_metrics(labeller: Labeller, data: Path, train: Path) -> dict[str, Any]:

@@ -1,0 +1,225 @@
+"""Runs side by side: variants x training sets x shares x seeds -> one table and picture, resumable.
+
+python -m train.compare configs/compare/curve.yaml
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gangmu.checkpoint import Checkpoint, file_hash
+from gangmu.cli import run
+from gangmu.decision import Decision
+from gangmu.encoding import Encoder
+from gangmu.engine import TorchEngine
+from gangmu.labeller import Labeller
+from gangmu.labels import NAMES
+from gangmu.writing import write_whole
+from train.baselines import BASELINES
+from train.config import CompareConfig, RunConfig, load_config
+from train.dataset import GoldReport, read_labelled
+from train.eval import evaluate, evaluate_baseline
+from train.fit import RUNS, build_model, find_encoder
+from train.loop import build_trainer, set_seed, training_arguments
+
+log = logging.getLogger(__name__)
+Scores = dict[str, dict[str, Any]]
+"""By test set."""
+
+
+class Cell(NamedTuple):
+    """One run of a comparison."""
+
+    variant: str
+    train: str
+    share: float
+    seed: int
+
+
+def compare(config: CompareConfig, runs: Path = RUNS) -> list[dict[str, Any]]:
+    """Return a row a run, each written to results.jsonl as soon as it is done; rows found there are not run again."""
+    folder = runs / config.name
+    bases = {name: load_config(config.base, overrides, RunConfig) for name, overrides in config.variants.items()}
+    train = {name: read_labelled(path) for name, path in config.train.items()}
+    test = {name: read_labelled(path) for name, path in config.test.items()}
+    key = _fingerprint(config, bases)
+    done = [row for row in _read_rows(folder / "results.jsonl") if row["key"] == key]
+    finished = {Cell(row["variant"], row["train"], row["share"], row["seed"]) for row in done}
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    cells = list(_cells(config))
+    with Progress(*columns) as bar:
+        task = bar.add_task("runs", total=len(cells), completed=len(finished))
+        for cell in cells:
+            if cell in finished:
+                continue
+            bar.update(task, description=" ".join(map(str, cell)))
+            reports = subset(train[cell.train], cell.share * _size(next(iter(train.values()))), cell.seed)
+            began = time.monotonic()
+            if cell.variant in bases:
+                scores = _fitted(bases[cell.variant], cell.seed, reports, test, folder / "part")
+            else:
+                scores = {n: evaluate_baseline(cell.variant, reports, held) for n, held in test.items()}
+            row = {"key": key, **cell._asdict(), "reports": len(reports), "sentences": _size(reports)}
+            done.append(row | {"seconds": round(time.monotonic() - began), "scores": scores})
+            with (folder / "results.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(done[-1], ensure_ascii=False) + "\n")
+            bar.advance(task)
+    return done
+
+
+def subset(reports: Sequence[GoldReport], sentences: float, seed: int) -> list[GoldReport]:
+    """Return reports in an order drawn by the seed until they have so many sentences; a smaller set grows by more."""
+    chosen: list[GoldReport] = []
+    for index in np.random.default_rng(seed).permutation(len(reports)):
+        if _size(chosen) >= sentences:
+            break
+        chosen.append(reports[index])
+    return chosen
+
+
+def _cells(config: CompareConfig) -> Iterator[Cell]:
+    """Yield the runs, a whole set for one seed before the next: what is there early is already a comparison."""
+    for seed in config.seeds:
+        for variant in (*config.baselines, *config.variants):
+            for train in config.train:
+                for share in config.shares:
+                    yield Cell(variant, train, share, seed)
+
+
+def _fitted(
+    base: RunConfig, seed: int, reports: Sequence[GoldReport], test: dict[str, list[GoldReport]], folder: Path
+) -> Scores:
+    """Return the scores of a classifier after its last epoch; no dev set chooses, so that all are alike."""
+    config = base.model_copy(update={"training": base.training.model_copy(update={"seed": seed})})
+    encoder_folder = find_encoder(config)
+    encoder = Encoder.load(encoder_folder)
+    set_seed(config)
+    model = build_model(encoder_folder)
+    build_trainer(config, model, encoder, reports, training_arguments(config, folder, save=False), []).train()
+    shutil.rmtree(folder, ignore_errors=True)
+    labeller = Labeller(Checkpoint(folder, "", config.text, Decision(), encoder), TorchEngine(model.eval()))
+    return {name: evaluate(labeller, held) for name, held in test.items()}
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the table: mean and spread over seeds of macro-F1, accuracy and kappa on each test set."""
+    tests = list(rows[0]["scores"])
+    head = " | ".join(f"{name}: macro-F1 | accuracy | kappa" for name in tests)
+    lines = [f"| | trained on | sentences | seeds | {head} |", "|" + "---|" * (4 + 3 * len(tests))]
+    for (variant, train, _), group in _grouped(rows).items():
+        sentences = round(np.mean([row["sentences"] for row in group]))
+        cells = [
+            _spread([row["scores"][name][score] for row in group])
+            for name in tests
+            for score in ("macro_f1", "accuracy", "kappa")
+        ]
+        lines.append(f"| {variant} | {train} | {sentences:,} | {len(group)} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "F1 by class:",
+        "",
+        f"| | trained on | sentences | {' | '.join(f'{t}: {n}' for t in tests for n in NAMES)} |",
+    ]
+    lines.append("|" + "---|" * (3 + len(NAMES) * len(tests)))
+    for (variant, train, _), group in _grouped(rows).items():
+        f1 = [np.mean([row["scores"][t]["per_class"][n]["f1"] for row in group]) for t in tests for n in NAMES]
+        sentences = round(np.mean([row["sentences"] for row in group]))
+        lines.append(f"| {variant} | {train} | {sentences:,} | {' | '.join(f'{value:.3f}' for value in f1)} |")
+    return "\n".join(lines) + "\n"
+
+
+def picture(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write macro-F1 against training sentences, a panel a test set: mean over seeds, lowest to highest shaded."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    tests = list(rows[0]["scores"])
+    figure, axes = pyplot.subplots(1, len(tests), figsize=(5.2 * len(tests), 4.2), layout="constrained", squeeze=False)
+    lines: dict[tuple[str, str], list[list[dict[str, Any]]]] = defaultdict(list)
+    for (variant, train, _), group in _grouped(rows).items():
+        lines[variant, train].append(group)
+    for axis, name in zip(axes[0], tests, strict=True):
+        for (variant, train), groups in lines.items():
+            places = [np.mean([row["sentences"] for row in group]) for group in groups]
+            values = [[row["scores"][name]["macro_f1"] for row in group] for group in groups]
+            style = "--" if variant in BASELINES else "-"
+            (drawn,) = axis.plot(places, [np.mean(v) for v in values], style, marker="o", label=f"{variant}, {train}")
+            axis.fill_between(
+                places, [min(v) for v in values], [max(v) for v in values], alpha=0.15, color=drawn.get_color()
+            )
+        axis.set_title(name)
+        axis.set_xlabel("sentences trained on")
+        axis.set_ylabel("macro-F1 of the four functions")
+        axis.grid(alpha=0.3)
+    axes[0, 0].legend(fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def _grouped(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str, float], list[dict[str, Any]]]:
+    groups: dict[tuple[str, str, float], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["variant"], row["train"], row["share"]].append(row)
+    return dict(sorted(groups.items()))
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def _size(reports: Sequence[GoldReport]) -> int:
+    return sum(len(report.sentences) for report in reports)
+
+
+def _fingerprint(config: CompareConfig, bases: dict[str, RunConfig]) -> str:
+    """Return a hash of what decides a run's scores: run descriptions, encoders and data."""
+    parts = [base.model_dump_json(exclude={"name"}) for base in bases.values()]
+    parts += [file_hash(find_encoder(base) / "config.json") for base in bases.values()]
+    parts += [file_hash(path) for base in bases.values() for path in sorted(find_encoder(base).glob("*.safetensors"))]
+    parts += [file_hash(path) for path in (*config.train.values(), *config.test.values())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of results.jsonl; a last line torn by a kill is taken out of the file."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        log.warning("%s: its last line was cut off; that run is done again", path)
+        write_whole(path, whole)
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def main(
+    config: Annotated[Path, typer.Argument(help="Comparison, such as configs/compare/curve.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value: seeds=[42].")] = None,
+) -> None:
+    """Run a comparison to its end; a second call goes on where the first was stopped."""
+    comparison = load_config(config, overrides or [], CompareConfig)
+    rows = compare(comparison)
+    folder = RUNS / comparison.name
+    write_whole(folder / "table.md", markdown(rows))
+    picture(rows, folder / "picture.svg")
+    sys.stdout.write(markdown(rows))
+    log.info("wrote %s and picture.svg", folder / "table.md")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command(epilog="Example:  python -m train.compare configs/compare/curve.yaml seeds=[42]")(main)
+    run(app)
