@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 
 from gangmu.checkpoint import file_hash, verify
@@ -72,6 +74,23 @@ def test_broken_run_resumes_to_the_same_weights(corpus: Path, tmp_path: Path, mo
     pretrain(settings)
     name = "encoder/model.safetensors"
     assert file_hash(tmp_path / "broken" / name) == file_hash(tmp_path / "whole" / name)
+
+
+def test_a_run_goes_on_from_the_stable_weights_of_another(corpus: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    pretrain(config(corpus, first))
+    more = config(corpus, tmp_path / "second", f"start={first / 'stable'}")
+    stable = load_file(first / "stable" / "model.safetensors")
+    begun = dict(Run(more).model.named_parameters())
+    assert all(torch.equal(begun[name].half(), tensor) for name, tensor in stable.items() if name in begun)
+    pretrain(more)
+    record = json.loads((tmp_path / "second" / "encoder" / "pretraining.json").read_text(encoding="utf-8"))
+    assert [run["tokens"] for run in record["before"]] == [2048]
+    card = (tmp_path / "second" / "encoder" / "README.md").read_text(encoding="utf-8")
+    assert "on 0.0 M tokens" in card
+    assert card.count("| 2 | 0.0 |") == 1
+    with pytest.raises(UsageError, match="not of the shape described"):
+        Run(config(corpus, tmp_path / "third", f"start={first / 'stable'}", "shape.hidden=64"))
 
 
 def test_masks_hide_spans_of_characters_and_never_special_tokens(corpus: Path, tmp_path: Path) -> None:
