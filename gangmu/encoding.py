@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from gangmu.errors import CheckpointError
+from gangmu.settings import TextSettings
 from gangmu.windows import Window
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -24,7 +25,7 @@ class Batch:
     attention_mask: NDArray[np.int64]
     """[B, T]"""
     pool: NDArray[np.float32]
-    """[B, S, T]: row s averages the tokens of sentence s, its closing `[SEP]` included; see `sentence_logits`."""
+    """[B, S, T]: row s averages the tokens at which sentence s is read; see `sentence_logits`."""
 
 
 class Encoder:
@@ -56,14 +57,12 @@ class Encoder:
         encoded = self.tokenizer.encode_batch_fast(list(sentences), add_special_tokens=False)
         return [encoding.ids or [self.unknown] for encoding in encoded]
 
-    def encode(self, windows: Sequence[Window], limit: int) -> Batch:
-        """Return the batch of `windows`: `[CLS] s1 [SEP] s2 [SEP] …`, at most `limit` tokens each.
+    def encode(self, windows: Sequence[Window], settings: TextSettings) -> Batch:
+        """Return the batch of `windows`: `[CLS] [MASK] s1 [SEP] [MASK] s2 [SEP] …`, `settings.masks` a sentence.
 
-        A sentence too long for the limit loses its middle; context that does not fit beside it is left out.
+        A sentence too long for the window loses its middle; context that does not fit beside it is left out.
         """
-        rows = []
-        for window in windows:
-            rows.append(self._row(self.token_ids(window.sentences), window, limit))
+        rows = [self._row(self.token_ids(window.sentences), window, settings) for window in windows]
         longest = max(len(ids) for ids, _ in rows)
         most = max(len(spans) for _, spans in rows)
         input_ids = np.full((len(rows), longest), self.pad, dtype=np.int64)
@@ -76,33 +75,37 @@ class Encoder:
                 pool[index, row, start:end] = 1 / (end - start)
         return Batch(input_ids, attention_mask, pool)
 
-    def _row(self, sentences: list[list[int]], window: Window, limit: int) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the ids of a window and the token span of each sentence to label."""
-        sentences = [_cut_middle(ids, limit - 2) for ids in sentences]
+    def _row(
+        self, sentences: list[list[int]], window: Window, settings: TextSettings
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of a window and the tokens at which each sentence to label is read."""
+        limit, marks = settings.window, settings.marks
+        sentences = [_cut_middle(ids, limit - 1 - marks) for ids in sentences]
         first, last = window.first, window.last
-        used = 1 + sum(len(ids) + 1 for ids in sentences[first:last])
+        used = 1 + sum(len(ids) + marks for ids in sentences[first:last])
         low, high = first, last
-        while low > 0 and used + len(sentences[low - 1]) + 1 <= limit:
+        while low > 0 and used + len(sentences[low - 1]) + marks <= limit:
             low -= 1
-            used += len(sentences[low]) + 1
-        while high < len(sentences) and used + len(sentences[high]) + 1 <= limit:
-            used += len(sentences[high]) + 1
+            used += len(sentences[low]) + marks
+        while high < len(sentences) and used + len(sentences[high]) + marks <= limit:
+            used += len(sentences[high]) + marks
             high += 1
         ids = [self.cls]
         spans = []
         for index in range(low, high):
             start = len(ids)
-            ids += [*sentences[index], self.sep]
+            ids += [*[self.mask] * settings.masks, *sentences[index], self.sep]
             if first <= index < last:
-                spans.append((start, len(ids)))
+                spans.append((start, start + settings.masks if settings.masks else len(ids)))
         return ids, spans
 
 
 def sentence_logits(pool: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return [B, S, C], the mean of the token logits [B, T, C] of each sentence.
+    """Return [B, S, C], the mean of the token logits [B, T, C] where each sentence is read.
 
-    The same function serves numpy arrays and torch tensors: training and every engine. Reading the mean scored
-    macro-F1 0.585 where reading at the `[SEP]` scored 0.52 (DESIGN.md, data flow).
+    The same function serves numpy arrays and torch tensors: training and every engine. Read at `[MASK]` tokens, which
+    pre-training made to sum up what stands around them, labels are better than as the mean over all tokens
+    (models/README.md, `configs/compare/readout.yaml`).
     """
     return pool @ logits
 

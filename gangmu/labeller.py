@@ -13,6 +13,7 @@ from gangmu.encoding import sentence_logits
 from gangmu.engine import Engine, TorchEngine
 from gangmu.labels import NAMES
 from gangmu.sentences import split_sentences
+from gangmu.settings import TextSettings
 from gangmu.windows import Window, windows
 
 BATCH_TOKENS = 4096
@@ -86,10 +87,10 @@ class Labeller:
         places = [
             (report, window) for report, sentences in enumerate(reports) for window in windows(sentences, settings)
         ]
-        places.sort(key=lambda place: -_length(place[1]))
+        places.sort(key=lambda place: -_length(place[1], settings))
         rows: dict[tuple[int, int], NDArray[np.float32]] = {}
-        for batch in _batches(places):
-            encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings.window)
+        for batch in _batches(places, settings):
+            encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings)
             pooled = sentence_logits(encoded.pool, self.engine.logits(encoded))
             for (report, window), logits in zip(batch, pooled, strict=True):
                 rows[report, window.start] = logits[: window.last - window.first]
@@ -105,14 +106,14 @@ def load(folder: str | Path, four: bool = False) -> Labeller:
     return Labeller(checkpoint, TorchEngine.load(checkpoint.folder), four)
 
 
-def _length(window: Window) -> int:
-    return sum(len(sentence) + 1 for sentence in window.sentences)
+def _length(window: Window, settings: TextSettings) -> int:
+    return 1 + sum(len(sentence) + settings.marks for sentence in window.sentences)
 
 
-def _batches(places: list[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]]]:
+def _batches(places: list[tuple[int, Window]], settings: TextSettings) -> Iterator[list[tuple[int, Window]]]:
     """Yield runs of windows, longest first, whose padded size stays within the token budget."""
     start = 0
     while start < len(places):
-        count = max(1, BATCH_TOKENS // (_length(places[start][1]) + 1))
+        count = max(1, BATCH_TOKENS // _length(places[start][1], settings))
         yield places[start : start + count]
         start += count

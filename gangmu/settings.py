@@ -21,8 +21,15 @@ class TextSettings(BaseModel):
     """Tokens of a window at most, `[CLS]` and every `[SEP]` included."""
     overlap: int = Field(default=1, ge=0, le=8, strict=True)
     """Sentences repeated on each side of a window as context only (`neighbours`: how many on each side)."""
+    masks: int = Field(default=0, ge=0, le=8, strict=True)
+    """`[MASK]` tokens before each sentence, at which its label is read; 0: at all its tokens, `[SEP]` included."""
     labels: tuple[str, ...] = NAMES
     """The label set the weights were trained for, in the order of the logits."""
+
+    @property
+    def marks(self) -> int:
+        """Tokens a window spends on each sentence beside the sentence's own: its `[MASK]`s and its `[SEP]`."""
+        return self.masks + 1
 
     @model_validator(mode="after")
     def _labels_known(self) -> "TextSettings":

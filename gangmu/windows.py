@@ -20,14 +20,14 @@ class Window:
 def windows(sentences: Sequence[str], settings: TextSettings) -> list[Window]:
     """Return the windows of a report; every sentence is labelled in exactly one.
 
-    A sentence is counted by its characters and one `[SEP]`: a BERT tokenizer never makes more tokens than
-    characters, so what is packed here fits the token budget whatever the vocabulary.
+    A sentence is counted by its characters, its `[MASK]`s and one `[SEP]`: a BERT tokenizer never makes more tokens
+    than characters, so what is packed here fits the token budget whatever the vocabulary.
 
     >>> [(w.sentences, w.first, w.last) for w in windows(["一。", "二。", "三。"], TextSettings(context="neighbours"))]
     [(('一。', '二。'), 0, 1), (('一。', '二。', '三。'), 1, 2), (('二。', '三。'), 1, 2)]
     """
     if settings.context == "report":
-        groups = _packed([len(sentence) + 1 for sentence in sentences], settings)
+        groups = _packed([len(sentence) + settings.marks for sentence in sentences], settings)
     else:
         groups = [(index, index + 1) for index in range(len(sentences))]
     overlap = 0 if settings.context == "none" else settings.overlap

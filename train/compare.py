@@ -11,6 +11,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -34,6 +35,7 @@ from train.fit import RUNS, build_model, find_encoder
 from train.loop import build_trainer, set_seed, training_arguments
 
 log = logging.getLogger(__name__)
+_file_hash = lru_cache(maxsize=None)(file_hash)
 Scores = dict[str, dict[str, Any]]
 """By test set."""
 
@@ -53,30 +55,30 @@ def compare(config: CompareConfig, runs: Path = RUNS) -> list[dict[str, Any]]:
     bases = {name: load_config(config.base, overrides, RunConfig) for name, overrides in config.variants.items()}
     train = {name: read_labelled(path) for name, path in config.train.items()}
     test = {name: read_labelled(path) for name, path in config.test.items()}
-    key = _fingerprint(config, bases)
-    done = [row for row in _read_rows(folder / "results.jsonl") if row["key"] == key]
-    finished = {Cell(row["variant"], row["train"], row["share"], row["seed"]) for row in done}
+    sizes = {name: _size(reports) for name, reports in train.items()}
+    whole = next(iter(sizes.values()))
+    cells = {cell: _key(cell, config, bases.get(cell.variant)) for cell in _cells(config, sizes)}
+    found = {row["key"]: row for row in _read_rows(folder / "results.jsonl")}
     folder.mkdir(parents=True, exist_ok=True)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    cells = list(_cells(config))
     with Progress(*columns) as bar:
-        task = bar.add_task("runs", total=len(cells), completed=len(finished))
-        for cell in cells:
-            if cell in finished:
+        task = bar.add_task("runs", total=len(cells), completed=len(found.keys() & cells.values()))
+        for cell, key in cells.items():
+            if key in found:
                 continue
             bar.update(task, description=" ".join(map(str, cell)))
-            reports = subset(train[cell.train], cell.share * _size(next(iter(train.values()))), cell.seed)
+            reports = subset(train[cell.train], cell.share * whole, cell.seed)
             began = time.monotonic()
-            if cell.variant in bases:
-                scores = _fitted(bases[cell.variant], cell.seed, reports, test, folder / "part")
+            if base := bases.get(cell.variant):
+                scores = _fitted(base, cell.seed, reports, test, folder / "part")
             else:
                 scores = {n: evaluate_baseline(cell.variant, reports, held) for n, held in test.items()}
             row = {"key": key, **cell._asdict(), "reports": len(reports), "sentences": _size(reports)}
-            done.append(row | {"seconds": round(time.monotonic() - began), "scores": scores})
+            found[key] = row | {"seconds": round(time.monotonic() - began), "scores": scores}
             with (folder / "results.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(done[-1], ensure_ascii=False) + "\n")
+                stream.write(json.dumps(found[key], ensure_ascii=False) + "\n")
             bar.advance(task)
-    return done
+    return [found[key] for key in cells.values()]
 
 
 def subset(reports: Sequence[GoldReport], sentences: float, seed: int) -> list[GoldReport]:
@@ -89,13 +91,19 @@ def subset(reports: Sequence[GoldReport], sentences: float, seed: int) -> list[G
     return chosen
 
 
-def _cells(config: CompareConfig) -> Iterator[Cell]:
-    """Yield the runs, a whole set for one seed before the next: what is there early is already a comparison."""
+def _cells(config: CompareConfig, sizes: dict[str, int]) -> Iterator[Cell]:
+    """Yield the runs, a whole set for one seed before the next: what is there early is already a comparison.
+
+    Sizes are shares of the first set; a set that a smaller share uses up is not run again for a larger one.
+    """
+    whole = next(iter(sizes.values()))
+    shares = sorted(config.shares)
     for seed in config.seeds:
         for variant in (*config.baselines, *config.variants):
             for train in config.train:
-                for share in config.shares:
-                    yield Cell(variant, train, share, seed)
+                for below, share in zip([0.0, *shares], shares, strict=False):
+                    if below * whole < sizes[train]:
+                        yield Cell(variant, train, share, seed)
 
 
 def _fitted(
@@ -185,13 +193,15 @@ def _size(reports: Sequence[GoldReport]) -> int:
     return sum(len(report.sentences) for report in reports)
 
 
-def _fingerprint(config: CompareConfig, bases: dict[str, RunConfig]) -> str:
-    """Return a hash of what decides a run's scores: run descriptions, encoders and data."""
-    parts = [base.model_dump_json(exclude={"name"}) for base in bases.values()]
-    parts += [file_hash(find_encoder(base) / "config.json") for base in bases.values()]
-    parts += [file_hash(path) for base in bases.values() for path in sorted(find_encoder(base).glob("*.safetensors"))]
-    parts += [file_hash(path) for path in (*config.train.values(), *config.test.values())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def _key(cell: Cell, config: CompareConfig, base: RunConfig | None) -> str:
+    """Return a hash of what decides a run's scores: its place, description, encoder and data."""
+    files = [config.train[cell.train], next(iter(config.train.values())), *config.test.values()]
+    parts = [json.dumps(cell), json.dumps(list(config.test))]
+    if base:
+        encoder = find_encoder(base)
+        parts.append(base.model_dump_json(include={"text", "training"}))
+        files += [encoder / "config.json", *sorted(encoder.glob("*.safetensors"))]
+    return hashlib.sha256("\n".join([*parts, *map(_file_hash, files)]).encode()).hexdigest()[:16]
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

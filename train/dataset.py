@@ -135,12 +135,12 @@ class Collator:
     """Rows of `window_dataset` -> tensors; encoding is the package's own."""
 
     encoder: Encoder
-    limit: int
+    settings: TextSettings
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return input_ids, attention_mask [B, T], pool [B, S, T] and labels [B, S], -100 where there is none."""
         found = [Window(tuple(row["sentences"]), row["start"], row["first"], row["last"]) for row in rows]
-        batch = self.encoder.encode(found, self.limit)
+        batch = self.encoder.encode(found, self.settings)
         labels = np.full(batch.pool.shape[:2], IGNORED, dtype=np.int64)
         for index, row in enumerate(rows):
             labels[index, : len(row["labels"])] = row["labels"]

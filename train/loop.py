@@ -145,7 +145,7 @@ def build_trainer(
         model=model,
         args=arguments,
         train_dataset=window_dataset(reports, config.text),
-        data_collator=Collator(encoder, config.text.window),
+        data_collator=Collator(encoder, config.text),
         callbacks=callbacks,
     )
     trainer.label_smoothing = config.training.label_smoothing

@@ -16,7 +16,7 @@ def encoder(tiny_encoder: Path) -> Encoder:
 
 def test_one_row_a_sentence_each_closed_by_sep(encoder: Encoder) -> None:
     found = windows(["要健全制度。", "会议召开。"], TextSettings())
-    batch = encoder.encode(found, 256)
+    batch = encoder.encode(found, TextSettings())
     ids = batch.input_ids[0].tolist()
     assert ids[0] == encoder.cls
     assert ids.count(encoder.sep) == 2
@@ -24,14 +24,34 @@ def test_one_row_a_sentence_each_closed_by_sep(encoder: Encoder) -> None:
     assert np.allclose(batch.pool.sum(axis=2), 1)
 
 
+def test_masks_stand_before_each_sentence_and_are_read(encoder: Encoder) -> None:
+    settings = TextSettings(masks=2)
+    batch = encoder.encode(windows(["要健全制度。", "会议召开。"], settings), settings)
+    ids = batch.input_ids[0].tolist()
+    assert ids[:3] == [encoder.cls, encoder.mask, encoder.mask]
+    assert ids.count(encoder.mask) == 4
+    read = batch.pool[0] > 0
+    assert (batch.input_ids[0][read.any(axis=0)] == encoder.mask).all()
+    assert read.sum(axis=1).tolist() == [2, 2]
+    assert np.allclose(batch.pool.sum(axis=2), 1)
+
+
+@pytest.mark.parametrize("masks", [0, 1, 3])
+def test_no_window_is_longer_than_its_settings_say(encoder: Encoder, masks: int) -> None:
+    settings = TextSettings(window=32, masks=masks)
+    found = windows(["要健全制度。", "会议召开。", "要排查管网。" * 9, "会议。"] * 4, settings)
+    assert encoder.encode(found, settings).input_ids.shape[1] <= 32
+    assert sum(window.last - window.first for window in found) == 16
+
+
 def test_a_sentence_over_the_limit_loses_its_middle_only(encoder: Encoder) -> None:
     long = "要健全" + "制" * 200 + "会议。"
     found = windows(["会议召开。", long, "会议召开。"], TextSettings(window=40, overlap=1))
     for window in found:
-        batch = encoder.encode([window], 40)
+        batch = encoder.encode([window], TextSettings(window=40))
         assert batch.input_ids.shape[1] <= 40
         assert batch.pool.shape[1] == window.last - window.first
-    kept = encoder.encode(windows([long], TextSettings(window=40)), 40).input_ids[0].tolist()
+    kept = encoder.encode(windows([long], TextSettings(window=40)), TextSettings(window=40)).input_ids[0].tolist()
     whole = encoder.token_ids([long])[0]
     assert kept[1:4] == whole[:3]
     assert kept[-4:-1] == whole[-3:]
@@ -43,7 +63,7 @@ def test_a_sentence_without_tokens_is_one_unknown(encoder: Encoder) -> None:
 
 def test_padding_changes_no_mean(encoder: Encoder) -> None:
     found = windows(["会议召开。"], TextSettings()) + windows(["要健全制度。", "会议召开。"], TextSettings())
-    batch = encoder.encode(found, 256)
+    batch = encoder.encode(found, TextSettings())
     logits = np.random.default_rng(0).normal(size=(*batch.input_ids.shape, 5)).astype(np.float32)
     pooled = sentence_logits(batch.pool, logits)
     end = int(batch.attention_mask[0].sum())

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from train import compare as compare_module
-from train.compare import compare, markdown, picture, subset
+from train.compare import _cells, compare, markdown, picture, subset
 from train.config import CompareConfig, load_config
 from train.dataset import read_labelled
 
@@ -62,6 +62,18 @@ def test_table_and_picture(config: CompareConfig, tmp_path: Path) -> None:
     assert f"| a | written | 25 | 2 | {low + 0.1:.3f} ({low:.3f} to {low + 0.2:.3f}) |" in table
     picture([*rows, second], tmp_path / "picture.svg")
     assert "</svg>" in (tmp_path / "picture.svg").read_text(encoding="utf-8")
+
+
+def test_a_smaller_set_is_run_once_where_it_is_used_up(config: CompareConfig) -> None:
+    more = config.model_copy(update={"train": {"first": Path("a"), "second": Path("b")}, "shares": [1.0, 0.5, 0.25]})
+    cells = list(_cells(more, {"first": 100, "second": 40}))
+    assert [(c.train, c.share) for c in cells if c.variant == "gangmu"] == [
+        ("first", 0.25),
+        ("first", 0.5),
+        ("first", 1.0),
+        ("second", 0.25),
+        ("second", 0.5),
+    ]
 
 
 def test_a_subset_grows_from_the_smaller_one_and_is_drawn_by_the_seed(run_file: Path) -> None:

@@ -72,6 +72,6 @@ def test_windows_carry_the_label_of_each_sentence_once(run_file: Path, tiny_enco
     settings = TextSettings(window=40)
     data = window_dataset(reports, settings)
     assert sum(len(row["labels"]) for row in data) == sum(len(report.sentences) for report in reports)
-    batch = Collator(Encoder.load(tiny_encoder), 40)([data[i] for i in range(len(data))])
+    batch = Collator(Encoder.load(tiny_encoder), settings)([data[i] for i in range(len(data))])
     assert int((batch["labels"] != IGNORED).sum()) == sum(len(report.sentences) for report in reports)
     assert batch["pool"].shape[:2] == batch["labels"].shape

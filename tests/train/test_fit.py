@@ -51,6 +51,19 @@ def test_score_in_the_loop_equals_train_eval(finished_run: Path, run_file: Path)
     assert found["macro_f1"] == pytest.approx(best["macro_f1"], abs=1e-9)
 
 
+def test_masks_travel_with_the_checkpoint(run_file: Path, tmp_path: Path) -> None:
+    longer = ["text.masks=2", "training.epochs=16", "training.learning_rate=0.01"]
+    run = fit(load_config(run_file, longer, RunConfig), runs=tmp_path)
+    labeller = gangmu.load(run / "best")
+    assert labeller.checkpoint.settings.masks == 2
+    dev = read_labelled(run_file.parent / "dev.jsonl")
+    best = max(json.loads((run / "log.json").read_text()).values(), key=lambda scores: scores["macro_f1"])
+    found = evaluate(labeller, dev)["macro_f1"]
+    assert found == pytest.approx(best["macro_f1"], abs=1e-9)
+    assert found > 0.6
+    assert "`[MASK]` tokens" in (run / "best" / "README.md").read_text(encoding="utf-8")
+
+
 def test_metrics_follow_the_contract(finished_run: Path, run_file: Path) -> None:
     metrics = json.loads((finished_run / "metrics.json").read_text())
     assert set(metrics) == {"model", "baselines", "sentences", "reports", "data", "checkpoint"}
