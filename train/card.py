@@ -1,11 +1,14 @@
 """Model cards of classifiers and encoders, written from what was measured."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gangmu.decision import Decision
 from gangmu.labels import LABELS
 from train.config import PretrainConfig, RunConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CARD = """---
 language: zh
@@ -25,8 +28,8 @@ import gangmu
 
 report = gangmu.load("{folder}").label("会议强调，要完善联席会议制度。")
 ```
-`AutoModelForTokenClassification.from_pretrained(...)` loads it too: the logits of a sentence are the mean of the
-logits of its tokens, its closing `[SEP]` included. Use `gangmu.load` for cleaning, splitting and windows.
+`AutoModelForTokenClassification.from_pretrained(...)` loads it too: the logits of a sentence are {readout}.
+Use `gangmu.load` for cleaning, splitting and windows.
 
 ## Scores on `{test}` ({reports} reports, {sentences} sentences)
 
@@ -69,6 +72,7 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
         name=config.name,
         folder=folder,
         base=config.model.name,
+        readout=READOUT[config.text.masks > 0],
         labels=", ".join(f"{label.name} ({label.chinese})" for label in LABELS),
         test=config.data.test,
         reports=metrics["reports"],
@@ -87,6 +91,11 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
     )
 
 
+READOUT = (
+    "the mean of the logits of its tokens, its closing `[SEP]` included",
+    "the mean of the logits of\nthe `[MASK]` tokens set before it (`masks` in settings.json)",
+)
+
 ENCODER_CARD = """---
 language: zh
 license: apache-2.0
@@ -96,7 +105,7 @@ tags: [policy-text, gangmu]
 ---
 # {name}
 
-A compact Chinese BERT of the ModernBERT architecture: {layers} layers, {hidden} hidden, {heads} heads,
+A Chinese BERT of the {architecture} architecture: {layers} layers, {hidden} hidden, {heads} heads,
 {parameters:.1f} M parameters, a vocabulary of {vocabulary} characters. It is the start of fine-tuning (`make train`).
 
 | held-out text | |
@@ -126,11 +135,7 @@ The model has the outlook of the text it read. The run is short: published compa
 
 
 def encoder_card(
-    config: PretrainConfig,
-    parameters: int,
-    vocabulary: int,
-    sources: dict[str, int],
-    record: dict[str, Any],
+    config: PretrainConfig, model: "PreTrainedModel", sources: dict[str, int], record: dict[str, Any]
 ) -> str:
     """Return the text of an encoder's card; `sources` are tokens by file, `record` is its pretraining.json."""
     last = record["history"][-1]
@@ -143,9 +148,12 @@ def encoder_card(
     rows = [f"| {name} | {count / 1e6:.1f} | {weights.get(name, 1):g} |" for name, count in sources.items()]
     return ENCODER_CARD.format(
         name=config.name,
-        **config.shape.model_dump(exclude={"intermediate", "local_attention"}),
-        parameters=parameters / 1e6,
-        vocabulary=vocabulary,
+        architecture=type(model).__name__.removesuffix("ForMaskedLM"),
+        layers=model.config.num_hidden_layers,
+        hidden=model.config.hidden_size,
+        heads=model.config.num_attention_heads,
+        parameters=model.num_parameters() / 1e6,
+        vocabulary=model.config.vocab_size,
         loss=last["loss"],
         accuracy=last["accuracy"],
         tokens=sum(run["tokens"] for run in runs) / 1e6,

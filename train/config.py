@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gangmu.errors import UsageError
 from gangmu.settings import TextSettings
@@ -88,11 +88,12 @@ class CorpusConfig(Section):
     """What to read."""
 
     path: Path
-    """Folder of .txt and .txt.xz files: a paragraph a line, a blank line between documents."""
+    """Folder of .txt files, a paragraph a line, a blank line between documents, and .jsonl files, a `text` a line;
+    each may be compressed as .xz."""
     weights: dict[str, Amount]
     """How often a file is read in an epoch, by file name without ending; 1 for those not named."""
-    vocabulary: Count
-    """Size of the vocabulary at most."""
+    vocabulary: Count | None
+    """Size of the vocabulary at most; null with `start`, whose vocabulary stays."""
 
 
 class PretrainingConfig(Section):
@@ -116,6 +117,8 @@ class PretrainingConfig(Section):
     save_minutes: Amount
     seed: int = Field(ge=0, strict=True)
     threads: Count
+    """Processor threads of a process."""
+    precision: Literal["fp32", "bf16"]
 
 
 class PretrainConfig(Section):
@@ -125,10 +128,19 @@ class PretrainConfig(Section):
     output: Path
     """Folder for the cached corpus, the checkpoints and the encoder."""
     start: Path | None
-    """Encoder folder whose pre-training goes on; null: fresh weights."""
-    shape: EncoderShape
+    """Encoder folder whose pre-training goes on, with its shape and vocabulary; null: fresh weights."""
+    shape: EncoderShape | None
+    """Of a new encoder; null with `start`."""
     corpus: CorpusConfig
     training: PretrainingConfig
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "PretrainConfig":
+        if (self.start is None) == (self.shape is None):
+            raise ValueError("give either start, an encoder folder to go on from, or shape; set the other to null")
+        if self.shape and not self.corpus.vocabulary:
+            raise ValueError("corpus.vocabulary: a new encoder needs its size")
+        return self
 
 
 class CompareConfig(Section):

@@ -22,35 +22,59 @@ from gangmu.encoding import SPECIALS, Encoder
 from gangmu.errors import DataError
 from gangmu.sentences import sentence_spans
 from gangmu.writing import write_whole
-from train.config import CorpusConfig, PretrainingConfig
+from train.config import CorpusConfig
 
 log = logging.getLogger(__name__)
 HELD_OUT = 300
 """Every so many documents one is held out."""
 IGNORED = -100
+ENDINGS = (".txt", ".txt.xz", ".jsonl", ".jsonl.xz")
 Ids = NDArray[np.int64]
 
 
 def corpus_files(folder: Path) -> list[Path]:
-    """Return the text files of a corpus folder, sorted; DataError when there are none."""
-    files = sorted(p for p in folder.glob("*") if p.name.endswith((".txt", ".txt.xz")))
+    """Return the text files of a corpus folder and those below it, sorted; DataError when there are none."""
+    files = sorted(path for path in folder.rglob("*") if path.name.endswith(ENDINGS) and path.is_file())
     if not files:
-        raise DataError(f"{folder}: no .txt or .txt.xz file; point corpus.path at a folder of text")
+        raise DataError(f"{folder}: no {', '.join(ENDINGS)} file; point corpus.path at a folder of text")
     return files
 
 
 def documents(path: Path) -> Iterator[list[str]]:
-    """Yield the clean paragraphs of each document of a file."""
+    """Yield the clean paragraphs of each document of a file; DataError names what is no UTF-8 and no JSON."""
+    try:
+        for text in _raw_documents(path):
+            yield clean(text).text.split("\n")
+    except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text: {error}; convert it or take it away") from error
+
+
+def _raw_documents(path: Path) -> Iterator[str]:
+    """Yield the documents of a file: between blank lines, or the `text` of each JSON object."""
     paragraphs: list[str] = []
     with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:
-        for line in io.TextIOWrapper(stream, encoding="utf-8"):
+        lines = io.TextIOWrapper(stream, encoding="utf-8-sig")
+        if path.name.endswith((".jsonl", ".jsonl.xz")):
+            yield from (_json_text(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+            return
+        for line in lines:
             if line.strip():
                 paragraphs.append(line.rstrip("\n"))
             elif paragraphs:
-                yield clean("\n".join(paragraphs)).text.split("\n")
+                yield "\n".join(paragraphs)
                 paragraphs = []
     if paragraphs:
-        yield clean("\n".join(paragraphs)).text.split("\n")
+        yield "\n".join(paragraphs)
+
+
+def _json_text(path: Path, number: int, line: str) -> str:
+    """Return the text of a line of JSON Lines: `text`, or the sentences of a labelled report."""
+    try:
+        row = json.loads(line)
+        text = row["text"] if "text" in row else "".join(sentence["text"] for sentence in row["sentences"])
+        return text + ""
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f'{path}:{number}: expected {{"text": "…"}}, found {line[:60]!r} ({error!r})') from None
 
 
 def make_vocabulary(files: list[Path], size: int) -> list[str]:
@@ -73,15 +97,15 @@ class Corpus:
     def __init__(self, config: CorpusConfig, cache: Path, start: Path | None = None) -> None:
         """`start`: an encoder folder whose tokenizer is taken; without it a vocabulary is made from the corpus."""
         self.files = corpus_files(config.path)
-        self.names = [path.name.removesuffix(".xz").removesuffix(".txt") for path in self.files]
-        if len(set(self.names)) < len(self.names):
-            raise DataError(f"{config.path}: a file is there both as .txt and as .txt.xz; keep one")
+        self.names = [_source(path, config.path) for path in self.files]
+        if doubled := [name for name, count in Counter(self.names).items() if count > 1]:
+            raise DataError(f"{config.path}: {', '.join(doubled)} is there with two endings; keep one")
         if absent := sorted(set(config.weights) - set(self.names)):
             log.warning("corpus.weights names files that %s does not have: %s", config.path, ", ".join(absent))
         self.weights = [config.weights.get(name, 1.0) for name in self.names]
         cache.mkdir(parents=True, exist_ok=True)
         self.tokenizer_folder = start or cache
-        if not start and not (cache / "vocab.txt").exists():
+        if not start and config.vocabulary and not (cache / "vocab.txt").exists():
             write_whole(cache / "vocab.txt", "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
         self.encoder = Encoder.load(self.tokenizer_folder)
         documents_before = 0
@@ -143,6 +167,12 @@ class Corpus:
         return np.concatenate([[self.encoder.cls], ids]).astype(np.int64)
 
 
+def _source(path: Path, folder: Path) -> str:
+    """Return the name of a file in weights, cards and cache: its path without ending, `a/b.txt.xz` as `a.b`."""
+    parts = path.relative_to(folder).parts
+    return ".".join(parts).removesuffix(".xz").removesuffix(".txt").removesuffix(".jsonl")
+
+
 def _mapped(path: Path) -> NDArray[np.uint16]:
     """Return the ids of a cached file; an empty one, a small source with nothing held out, cannot be mapped."""
     return np.memmap(path, dtype=np.uint16, mode="r") if path.stat().st_size else np.zeros(0, np.uint16)
@@ -154,40 +184,9 @@ def _order(size: int, seed: int, epoch: int, length: int) -> NDArray[np.uint32]:
     return np.random.default_rng([seed, epoch, length]).permutation(size).astype(np.uint32)
 
 
-def masked(ids: Ids, encoder: Encoder, config: PretrainingConfig, number: int) -> tuple[Ids, Ids]:
-    """Return (inputs, labels) of sequences numbered from `number` on: spans hidden, labels -100 elsewhere.
-
-    Of the chosen characters 80 % become `[MASK]`, 10 % a random one, 10 % stay (BERT, arXiv 1810.04805).
-    """
-    inputs = ids.copy()
-    labels = np.full_like(ids, IGNORED)
-    for row in range(len(ids)):
-        random = np.random.default_rng([config.seed, number + row])
-        chosen = _spans(ids[row], encoder, config, random)
-        labels[row, chosen] = ids[row, chosen]
-        action = random.random(len(chosen))
-        inputs[row, chosen[action < 0.8]] = encoder.mask
-        swapped = chosen[(action >= 0.8) & (action < 0.9)]
-        inputs[row, swapped] = random.integers(len(SPECIALS), encoder.tokenizer.get_vocab_size(), len(swapped))
-    return inputs, labels
-
-
-def _spans(ids: Ids, encoder: Encoder, config: PretrainingConfig, random: np.random.Generator) -> Ids:
-    """Return the positions to predict: spans of 1 to `longest_span`, never a special token."""
-    allowed = (ids != encoder.cls) & (ids != encoder.sep) & (ids != encoder.pad)
-    wanted = int(config.mask * allowed.sum())
-    hidden = np.zeros(len(ids), dtype=bool)
-    starts = random.permutation(len(ids))
-    lengths = random.integers(1, config.longest_span + 1, len(ids))
-    for start, length in zip(starts, lengths, strict=True):
-        if hidden.sum() >= wanted:
-            break
-        hidden[start : start + length] |= allowed[start : start + length]
-    return np.flatnonzero(hidden)
-
-
 def corpus_hash(config: CorpusConfig) -> str:
     """Return a short hash of what a corpus holds: names and sizes of its files, and the settings but its path."""
-    listing = [[path.name, path.stat().st_size] for path in corpus_files(config.path)]
+    files = corpus_files(config.path)
+    listing = [[str(path.relative_to(config.path)), path.stat().st_size] for path in files]
     settings = config.model_dump(mode="json", exclude={"path"})
     return hashlib.sha256(json.dumps([listing, settings]).encode()).hexdigest()[:16]

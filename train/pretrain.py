@@ -6,9 +6,9 @@ python -m train.pretrain configs/pretrain/base.yaml corpus.path=DIR training.tok
 import json
 import logging
 import math
+import re
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,29 +16,25 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
-from transformers import ModernBertConfig, ModernBertForMaskedLM
+from transformers import AutoModelForMaskedLM, ModernBertConfig, ModernBertForMaskedLM, PreTrainedModel
 
 from gangmu.checkpoint import replacing, save_model, write_sums
 from gangmu.cli import run as run_command
 from gangmu.encoding import Encoder
-from gangmu.errors import UsageError
+from gangmu.errors import CheckpointError, UsageError
 from gangmu.writing import write_whole
 from train.card import encoder_card
 from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
-from train.corpus import IGNORED, Corpus, corpus_hash, masked
+from train.corpus import IGNORED, Corpus, corpus_hash
+from train.masking import HeldOut, held_out_scores, masked, masked_loss
+from train.processes import Processes
 
 log = logging.getLogger(__name__)
 REPORT_STEPS = 500
 """Steps between two looks at the held-out text."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Scores on held-out text."""
-
-    loss: float
-    """Nats a masked character."""
-    accuracy: float
+EXAMPLES = """Examples:  python -m train.pretrain configs/pretrain/base.yaml corpus.path=texts;
+torchrun --nproc-per-node 2 -m train.pretrain configs/pretrain/base.yaml corpus.path=texts"""
+LAYER = re.compile(r"\.layers?\.\d+\.")
 
 
 def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBertForMaskedLM:
@@ -60,29 +56,34 @@ def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBe
         cls_token_id=encoder.cls,
         eos_token_id=encoder.sep,
         sep_token_id=encoder.sep,
-        sparse_prediction=True,
         attn_implementation="sdpa",
     )
-    return ModernBertForMaskedLM(config)
+    model = ModernBertForMaskedLM(config)
+    model.sparse_prediction = True  # not in the config: others expect logits at every position
+    return model
 
 
-def load_weights(model: ModernBertForMaskedLM, folder: Path) -> None:
-    """Read the weights of a folder into a model of the same shape; UsageError when it is another."""
-    weights = load_file(folder / "model.safetensors")
-    own = {name: tensor.shape for name, tensor in model.named_parameters()}
-    other = [name for name, shape in own.items() if name not in weights or weights[name].shape != shape]
-    if other:
-        raise UsageError(f"{folder}: its weights are not of the shape described: {', '.join(other[:3])} differ")
-    model.load_state_dict(weights, strict=False)
-    model.tie_weights()
+def load_model(folder: Path, longest: int) -> PreTrainedModel:
+    """Return the encoder of a Hugging Face folder with its masked-language-model head."""
+    try:
+        model = AutoModelForMaskedLM.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"start: {folder} is no encoder folder that can be read: {error}") from error
+    if longest > (most := model.config.max_position_embeddings):
+        raise UsageError(f"training.final_length: {longest} tokens, but {folder} reads at most {most}")
+    if isinstance(model, ModernBertForMaskedLM):
+        model.sparse_prediction = True
+    return model
 
 
-def build_optimizers(model: ModernBertForMaskedLM, config: PretrainingConfig) -> list[torch.optim.Optimizer]:
+def build_optimizers(model: PreTrainedModel, config: PretrainingConfig) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices of the layers and AdamW for embeddings, head and norms.
 
     From random weights, held-out loss after 3.1 M tokens: 4.43 with AdamW alone, 4.22 with Muon (models/README.md).
     """
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and LAYER.search(name)]
     known = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in known]
     decayed, plain = [p for p in others if p.ndim > 1], [p for p in others if p.ndim == 1]
@@ -98,37 +99,25 @@ def rate(step: int, steps: int, config: PretrainingConfig) -> float:
     return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps, left)
 
 
-def held_out_scores(model: ModernBertForMaskedLM, corpus: Corpus, config: PretrainingConfig) -> HeldOut:
-    """Return loss and accuracy at the same masked characters of the held-out text every time."""
-    inputs, labels = masked(corpus.held_out_sequences(config.length), corpus.encoder, config, 0)
-    model.eval()
-    loss = right = count = 0.0
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for start in range(0, len(inputs), 32):
-            rows = torch.from_numpy(labels[start : start + 32])
-            # sparse prediction: logits come for the masked characters alone
-            output = model(input_ids=torch.from_numpy(inputs[start : start + 32]), labels=rows)
-            wanted = rows[rows != IGNORED]
-            loss += float(output.loss) * len(wanted)
-            right += float((output.logits.argmax(-1) == wanted).sum())
-            count += len(wanted)
-    model.train()
-    return HeldOut(loss / count, right / count)
-
-
 class Run:
     """The state of a pre-training run: model, optimiser, step; saved whole or not at all."""
 
-    def __init__(self, config: PretrainConfig) -> None:
+    def __init__(self, config: PretrainConfig, processes: Processes | None = None) -> None:
         self.config = config
+        self.processes = processes or Processes(0, 1, torch.device("cpu"))
         self.folder = config.output / "checkpoints"
-        _claim(config)
+        if self.processes.first:
+            _claim(config)
+            Corpus(config.corpus, config.output / "corpus", config.start)  # the others find it made
+        self.processes.wait()
         self.corpus = Corpus(config.corpus, config.output / "corpus", config.start)
         torch.manual_seed(config.training.seed)
-        longest = max(config.training.length, config.training.final_length, 512)
-        self.model = build_model(config.shape, self.corpus.encoder, longest)
-        if config.start:
-            load_weights(self.model, config.start)
+        longest = max(config.training.length, config.training.final_length)
+        if config.shape:
+            self.model = build_model(config.shape, self.corpus.encoder, max(longest, 512))
+        elif config.start:
+            self.model = load_model(config.start, longest)
+        self.model.to(self.processes.device).train()
         self.optimizers = build_optimizers(self.model, config.training)
         self.step = 0
         self.drawn = {config.training.length: 0, config.training.final_length: 0}
@@ -138,27 +127,33 @@ class Run:
             self._load(found)
 
     def train_step(self, steps: int) -> float:
-        """Take one step and return its loss."""
-        settings = self.config.training
+        """Take one step and return its loss.
+
+        A process computes its part of the step's sequences; the loss is divided by the masked characters of all, so
+        that the run is the same for any number of processes.
+        """
+        settings, here = self.config.training, self.processes
         falling = self.step >= steps - round(steps * settings.decay)
         length = settings.final_length if falling else settings.length
         count = max(1, settings.step_tokens // length)
-        number = self.drawn[length]
-        ids = self.corpus.sequences(number, count, length, settings.seed)
-        inputs, labels = masked(ids, self.corpus.encoder, settings, number)
+        first, last = (self.drawn[length] + count * place // here.count for place in (here.rank, here.rank + 1))
+        ids = self.corpus.sequences(first, last - first, length, settings.seed)
+        inputs, labels = masked(ids, self.corpus.encoder, settings, first)
+        torch.manual_seed((settings.seed << 32) + self.step * here.count + here.rank)  # dropout, where there is any
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate(self.step, steps, settings)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = self.model(input_ids=torch.from_numpy(inputs), labels=torch.from_numpy(labels)).loss
+        total = int(here.total(float((labels != IGNORED).sum())))
+        loss = masked_loss(self.model, inputs, labels, settings.precision, total)
         loss.backward()
+        here.add_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        self.drawn[length] = number + count
+        self.drawn[length] += count
         self.step += 1
-        return float(loss.detach())
+        return here.total(float(loss.detach()))
 
     def look(self, seconds: float) -> HeldOut:
         """Return the scores on held-out text now, and note them in the history."""
@@ -191,7 +186,8 @@ class Run:
                 shutil.rmtree(old)
 
     def _load(self, folder: Path) -> None:
-        load_weights(self.model, folder)
+        self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+        self.model.tie_weights()
         states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in self.optimizers]
         for name, value in load_file(folder / "optimizer.safetensors").items():
             number, index, key = name.split(".", 2)
@@ -207,7 +203,7 @@ class Run:
 def _claim(config: PretrainConfig) -> None:
     """Mark the output folder as this corpus and shape's; UsageError when it holds another's run."""
     mark = config.output / "fingerprint"
-    wanted = f"{corpus_hash(config.corpus)} {config.shape.model_dump_json()} {config.start or ''}\n"
+    wanted = f"{corpus_hash(config.corpus)} {config.shape.model_dump_json() if config.shape else config.start}\n"
     if mark.exists() and mark.read_text(encoding="utf-8") != wanted:
         what = "on another corpus, of another shape or from another start"
         raise UsageError(f"{config.output} holds a run {what}; choose another output=...")
@@ -216,14 +212,12 @@ def _claim(config: PretrainConfig) -> None:
 
 def save_encoder(run: Run, folder: Path) -> None:
     """Write the encoder with its masked-language-model head as a Hugging Face folder, fp16."""
-    run.model.config.sparse_prediction = False  # ours alone: others expect logits at every position
     config = saved(run.config)
     del config["output"], config["corpus"]["path"]  # where it happened is nobody's business
     record = {"config": config, "hours": round(run.seconds / 3600, 2), "history": run.history}
     record["before"] = earlier_runs(run.config.start)
     sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
-    size = run.corpus.encoder.tokenizer.get_vocab_size()
-    card = encoder_card(run.config, run.model.num_parameters(), size, sources, record)
+    card = encoder_card(run.config, run.model, sources, record)
     with replacing(folder) as part:
         save_model(run.model, run.corpus.tokenizer_folder, part)
         write_whole(part / "pretraining.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
@@ -252,30 +246,36 @@ def pretrain(config: PretrainConfig) -> Run:
     """Train to the end of the run, going on from the newest checkpoint, and return it."""
     settings = config.training
     torch.set_num_threads(settings.threads)
-    run = Run(config)
-    log.info("%.2f M parameters", run.model.num_parameters() / 1e6)
+    processes = Processes.join()
+    run = Run(config, processes)
+    if processes.first:
+        log.info("%.2f M parameters on %d x %s", run.model.num_parameters() / 1e6, processes.count, processes.device)
     steps = math.ceil(settings.tokens / settings.step_tokens)
     last_save = began = time.monotonic()
     columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
-    with Progress(*columns) as bar:
+    with Progress(*columns, disable=not processes.first) as bar:
         task = bar.add_task("pre-training", total=steps, completed=run.step, note="")
         while run.step < steps:
             loss = run.train_step(steps)
             if not math.isfinite(loss):
                 raise FloatingPointError(f"loss {loss} at step {run.step}; lower training.learning_rate and resume")
+            bar.update(task, completed=run.step)
+            if not processes.first:
+                continue
             falls = run.step == steps - round(steps * settings.decay)
             if run.step % REPORT_STEPS == 0 or run.step == steps or falls:
                 scores = run.look(run.seconds + time.monotonic() - began)
                 bar.update(task, note=f"held-out loss {scores.loss:.3f}, accuracy {scores.accuracy:.1%}")
             if falls:
                 save_encoder(run, config.output / "stable")  # what a later run continues from
-            bar.update(task, completed=run.step)
             if time.monotonic() - last_save > settings.save_minutes * 60 or run.step == steps:
                 run.seconds += time.monotonic() - began
                 began = last_save = time.monotonic()
                 run.save()
-    save_encoder(run, config.output / "encoder")
-    log.info("encoder: %s", config.output / "encoder")
+    if processes.first:
+        save_encoder(run, config.output / "encoder")
+        log.info("encoder: %s", config.output / "encoder")
+    processes.leave()
     return run
 
 
@@ -290,5 +290,5 @@ def main(
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command(epilog="Example:  python -m train.pretrain configs/pretrain/base.yaml corpus.path=texts")(main)
+    app.command(epilog=EXAMPLES)(main)
     run_command(app)

@@ -1,6 +1,10 @@
 import json
 import lzma
 import math
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,8 @@ from gangmu.checkpoint import file_hash, verify
 from gangmu.errors import DataError, UsageError
 from train import pretrain as pretrain_module
 from train.config import PretrainConfig, load_config
-from train.corpus import IGNORED, Corpus, masked
+from train.corpus import IGNORED, Corpus, corpus_files, documents
+from train.masking import held_out_scores, masked
 from train.pretrain import Run, newest, pretrain, rate
 
 CONFIG = Path(__file__).parent.parent.parent / "configs/pretrain/base.yaml"
@@ -79,7 +84,7 @@ def test_broken_run_resumes_to_the_same_weights(corpus: Path, tmp_path: Path, mo
 def test_a_run_goes_on_from_the_stable_weights_of_another(corpus: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
     pretrain(config(corpus, first))
-    more = config(corpus, tmp_path / "second", f"start={first / 'stable'}")
+    more = config(corpus, tmp_path / "second", f"start={first / 'stable'}", "shape=null")
     stable = load_file(first / "stable" / "model.safetensors")
     begun = dict(Run(more).model.named_parameters())
     assert all(torch.equal(begun[name].half(), tensor) for name, tensor in stable.items() if name in begun)
@@ -89,8 +94,8 @@ def test_a_run_goes_on_from_the_stable_weights_of_another(corpus: Path, tmp_path
     card = (tmp_path / "second" / "encoder" / "README.md").read_text(encoding="utf-8")
     assert "on 0.0 M tokens" in card
     assert card.count("| 2 | 0.0 |") == 1
-    with pytest.raises(UsageError, match="not of the shape described"):
-        Run(config(corpus, tmp_path / "third", f"start={first / 'stable'}", "shape.hidden=64"))
+    with pytest.raises(UsageError, match="give either start, an encoder folder to go on from, or shape"):
+        config(corpus, tmp_path / "third", f"start={first / 'stable'}")
 
 
 def test_masks_hide_spans_of_characters_and_never_special_tokens(corpus: Path, tmp_path: Path) -> None:
@@ -127,7 +132,7 @@ def test_rate_rises_stays_and_falls() -> None:
 
 
 def test_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no .txt or .txt.xz file"):
+    with pytest.raises(DataError, match=r"no .txt, .txt.xz, .jsonl, .jsonl.xz file"):
         Corpus(config(tmp_path, tmp_path).corpus, tmp_path / "cache")
 
 
@@ -147,3 +152,89 @@ def test_an_output_folder_of_another_corpus_is_refused(corpus: Path, tmp_path: P
     (corpus / "丙.txt").write_text(DOCUMENT, encoding="utf-8")
     with pytest.raises(UsageError, match="another corpus"):
         Run(config(corpus, tmp_path / "out"))
+
+
+def test_a_folder_of_folders_and_json_lines_is_read(tmp_path: Path) -> None:
+    (tmp_path / "区县").mkdir()
+    rows = [
+        {"text": "第一篇。\n第二段。"},
+        {"id": "x", "sentences": [{"text": "要排查隐患。"}, {"text": "要落实责任。"}]},
+    ]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "区县" / "甲.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
+    (tmp_path / "乙.txt").write_text("第三篇。\n\n第四篇。", encoding="utf-8-sig")
+    files = corpus_files(tmp_path)
+    found = {path.name: list(documents(path)) for path in files}
+    assert found == {
+        "乙.txt": [["第三篇。"], ["第四篇。"]],
+        "甲.jsonl.xz": [["第一篇。", "第二段。"], ["要排查隐患。要落实责任。"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"text": "a"}\n{"body": "b"}\n', 'a.jsonl:2: expected {"text": "…"}'),
+        ("a.jsonl", b'{"text": 3}\n', "a.jsonl:1: expected"),
+        ("a.txt", "要排查".encode("gb18030"), "a.txt: cannot be read as UTF-8 text"),
+        ("a.txt.xz", b"no archive", "a.txt.xz: cannot be read as UTF-8 text"),
+    ],
+)
+def test_text_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(message)):
+        list(documents(tmp_path / name))
+
+
+def test_a_classical_bert_goes_on_with_its_own_vocabulary(corpus: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    training = ["tokens=2560", "step_tokens=128", "length=32", "final_length=64", "warmup_steps=4", "threads=1"]
+    values = [f"corpus.path={corpus}", f"output={tmp_path / 'out'}", f"start={tiny_encoder}"]
+    values += [f"training.{value}" for value in (*training, "learning_rate=2e-3")]
+    settings = load_config(CONFIG.parent / "continue.yaml", values, PretrainConfig)
+    before = held_out_scores(Run(settings).model, Run(settings).corpus, settings.training)
+    run = pretrain(settings)
+    assert run.history[-1]["loss"] < before.loss - 0.3
+    folder = tmp_path / "out" / "encoder"
+    verify(folder)
+    assert (folder / "vocab.txt").read_text(encoding="utf-8") == (tiny_encoder / "vocab.txt").read_text(
+        encoding="utf-8"
+    )
+    assert AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True).config.model_type == "bert"
+    with pytest.raises(UsageError, match=r"training.final_length: 512 tokens, but .* reads at most 128"):
+        Run(
+            load_config(CONFIG.parent / "continue.yaml", [*values[:1], f"output={tmp_path}", values[2]], PretrainConfig)
+        )
+
+
+LOSSES = """
+import json, sys
+from pathlib import Path
+from train.config import PretrainConfig, load_config
+from train.pretrain import Run
+from train.processes import Processes
+
+here = Processes.join()
+run = Run(load_config(Path(sys.argv[1]), sys.argv[2:], PretrainConfig), here)
+losses = [run.train_step(20) for _ in range(20)]
+if here.first:
+    print(json.dumps(losses))
+here.leave()
+"""
+
+
+def test_two_processes_take_the_same_steps_as_one(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "losses.py").write_text(LOSSES, encoding="utf-8")
+    values = ["corpus.vocabulary=200", "shape.hidden=32", "shape.layers=2", "shape.heads=2", "shape.intermediate=32"]
+    training = ["step_tokens=256", "length=32", "final_length=64", "warmup_steps=4", "threads=1", "precision=fp32"]
+    values += [f"corpus.path={corpus}", *(f"training.{value}" for value in training)]
+    found = []
+    for launcher in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]):
+        output = f"output={tmp_path / str(len(launcher))}"
+        command = [sys.executable, *launcher, str(tmp_path / "losses.py"), str(CONFIG), output, *values]
+        environment = {**os.environ, "PYTHONPATH": str(CONFIG.parent.parent.parent), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    assert len(found[0]) == 20
+    assert found[0][-1] < found[0][0]
+    assert np.abs(np.subtract(*found)).max() < 1e-4
