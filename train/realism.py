@@ -161,6 +161,8 @@ def picture(sides: dict[str, Sequence[GoldReport]], path: Path) -> None:
         counts = [len(report.sentences) for report in reports]
         axes[0, 1].hist(counts, range(0, 64, 3), density=True, alpha=0.5, label=name, color=colour)
     axes[0, 0].set_xlabel("characters a sentence")
+    axes[0, 0].set_ylabel("density")
+    axes[1, 0].set_ylabel("share of sentences")
     axes[0, 1].set_xlabel("sentences a report")
     axes[0, 0].legend()
     for axis, (name, reports) in zip(axes[1], sides.items(), strict=True):
@@ -172,6 +174,6 @@ def picture(sides: dict[str, Sequence[GoldReport]], path: Path) -> None:
         )
         axis.set_xlabel(f"fifth of the report ({name})")
         axis.set_ylim(0, 1)
-    axes[1, 0].legend(loc="lower left", fontsize=8)
+    axes[1, 0].legend(loc="upper left", fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
