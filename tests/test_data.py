@@ -82,8 +82,9 @@ def test_variety(data: dict[str, list[GoldReport]]) -> None:
 
 def test_every_deciding_rule_has_sixty_sentences_and_both_its_sides(data: dict[str, list[GoldReport]]) -> None:
     decided = Counter((s.rule, s.label) for reports in data.values() for r in reports for s in r.sentences if s.rule)
-    for rule, sides in RULE_SIDES.items():
-        assert sum(count for (found, _), count in decided.items() if found == rule) >= 60
+    for rule in range(1, 12):
+        assert sum(count for (found, _), count in decided.items() if found == rule) >= 60, rule
+        sides = RULE_SIDES.get(rule, [])
         assert all(sum(decided[rule, label] for label in side) >= 30 for side in sides), rule
 
 

@@ -10,6 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -20,11 +21,11 @@ from gangmu.cli import run
 from gangmu.errors import DataError
 from gangmu.labels import ID_OF, NAMES
 from train.baselines import out_of_fold
-from train.copying import real_documents, real_reports, shared_runs
+from train.copying import shared_runs
+from train.corpus import corpus_files, documents
 from train.dataset import GoldReport, read_labelled
 from train.realism import compare_with_real
 
-log = logging.getLogger(__name__)
 SPLITS = ("train.jsonl", "dev.jsonl", "test.jsonl")
 GRAM = 5
 NEAR = 0.8
@@ -163,7 +164,8 @@ def copied(places: Sequence[Place], corpus: Path, reports: Sequence[Path]) -> li
     """Return a line for each sentence that shares a run of 16 characters with real texts, set phrases excepted."""
     numbers = {place.report.id: place for place in places}
     found: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for shared in shared_runs([place.report for place in places], real_documents(corpus), real_reports(reports)):
+    texts, real = (chain.from_iterable(map(documents, files)) for files in (corpus_files(corpus), reports))
+    for shared in shared_runs([place.report for place in places], texts, real):
         found[shared.report, shared.sentence].append(shared.run)
     return [
         f"{numbers[report].at(sentence)}: shares {len(runs)} runs of 16 characters with real texts, first: {runs[0]}"

@@ -84,10 +84,12 @@ def compare(config: CompareConfig, runs: Path = RUNS) -> list[dict[str, Any]]:
 def subset(reports: Sequence[GoldReport], sentences: float, seed: int) -> list[GoldReport]:
     """Return reports in an order drawn by the seed until they have so many sentences; a smaller set grows by more."""
     chosen: list[GoldReport] = []
+    size = 0
     for index in np.random.default_rng(seed).permutation(len(reports)):
-        if _size(chosen) >= sentences:
+        if size >= sentences:
             break
         chosen.append(reports[index])
+        size += len(reports[index].sentences)
     return chosen
 
 
@@ -222,9 +224,10 @@ def main(
     comparison = load_config(config, overrides or [], CompareConfig)
     rows = compare(comparison)
     folder = RUNS / comparison.name
-    write_whole(folder / "table.md", markdown(rows))
+    table = markdown(rows)
+    write_whole(folder / "table.md", table)
     picture(rows, folder / "picture.svg")
-    sys.stdout.write(markdown(rows))
+    sys.stdout.write(table)
     log.info("wrote %s and picture.svg", folder / "table.md")
 
 

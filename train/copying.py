@@ -1,15 +1,11 @@
 """Written reports against real texts: which long runs of characters stand in both, and are no set phrase."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gangmu.cleaning import clean
-from train.corpus import corpus_files, documents
 from train.dataset import GoldReport
 
 RUN = 16
@@ -76,21 +72,6 @@ def shared_runs(
         if copied[index]:
             found.append(SharedRun(identifier, number, run, int(counts[index])))
     return found
-
-
-def real_documents(folder: Path) -> Iterator[list[str]]:
-    """Yield the clean paragraphs of every document of a corpus folder."""
-    for path in corpus_files(folder):
-        yield from documents(path)
-
-
-def real_reports(paths: Iterable[Path]) -> Iterator[list[str]]:
-    """Yield the clean paragraphs of every report of JSON Lines files with a `text` or with `sentences`."""
-    for path in paths:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            text = row["text"] if "text" in row else "\n".join(s["text"] for s in row["sentences"])
-            yield clean(text).text.split("\n")
 
 
 def _found(paragraphs: Sequence[str], ours: Hashes) -> NDArray[np.int64]:

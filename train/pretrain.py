@@ -108,9 +108,11 @@ class Run:
         self.folder = config.output / "checkpoints"
         if self.processes.first:
             _claim(config)
-            Corpus(config.corpus, config.output / "corpus", config.start)  # the others find it made
-        self.processes.wait()
+        else:
+            self.processes.wait()  # for the first to make the corpus's cache
         self.corpus = Corpus(config.corpus, config.output / "corpus", config.start)
+        if self.processes.first:
+            self.processes.wait()
         torch.manual_seed(config.training.seed)
         longest = max(config.training.length, config.training.final_length)
         if config.shape:

@@ -138,9 +138,9 @@ def _rows(sides: dict[str, Sequence[GoldReport]]) -> list[list[str]]:
             *(spread([len(r.sentences) for r in s]) for s in sides.values()),
         ],
     ]
-    for index, name in enumerate(NAMES):
-        shares = [label_shares(reports)[:, index] for reports in sides.values()]
-        rows.append([f"share of {name}, by fifths of the report", *(" ".join(f"{x:.0%}" for x in s) for s in shares)])
+    shares = [label_shares(reports).T for reports in sides.values()]
+    for name, *own in zip(NAMES, *shares, strict=True):
+        rows.append([f"share of {name}, by fifths of the report", *(" ".join(f"{x:.0%}" for x in s) for s in own)])
     return rows
 
 
