@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gangmu.decision import Decision, load_decision
 from gangmu.encoding import Encoder
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SUMS = "SHA256SUMS"
 CLASSIFIER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "settings.json", "decision.json")
+LOADABLE = {".json", ".safetensors", ".txt", ".model", ".py", ".bin", ".pt", ".pth", ".pkl", ".jinja"}
+"""Files that a library may load without being asked; none may lie in the folder that SHA256SUMS does not list."""
+CODE = ("auto_map", "custom_pipelines", "trust_remote_code", "quantization_config")
+"""Keys of config.json that name code or libraries to load."""
 HOW_TO_GET = "`make train` writes one into runs/NAME/best"
 
 
@@ -30,17 +34,26 @@ class Checkpoint:
     folder: Path
     name: str
     """Folder name and a short hash of the whole checkpoint: `gangmu@0123456789ab`."""
+    sha256: str
+    """The whole hash."""
     settings: TextSettings
     decision: Decision
     encoder: Encoder
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Return the classifier at `folder` once every file matches SHA256SUMS; CheckpointError says what does not."""
+def load_checkpoint(folder: Path, sha256: str | None = None) -> Checkpoint:
+    """Return the classifier at `folder` once every file matches SHA256SUMS; CheckpointError says what does not.
+
+    SHA256SUMS finds damage, not tampering: who changes the files can change it too. With `sha256`, its own hash as
+    `checkpoint_hash` tells it, the folder must be the one that had this hash.
+    """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder; give --model a checkpoint folder ({HOW_TO_GET})")
     if missing := [name for name in (*CLASSIFIER_FILES, SUMS) if not (folder / name).is_file()]:
         raise CheckpointError(f"{folder}: not a Gangmu classifier: no {', '.join(missing)} ({HOW_TO_GET})")
+    found = checkpoint_hash(folder)
+    if sha256 is not None and found != sha256.lower():
+        raise CheckpointError(f"{folder}: its hash is {found}, not {sha256}: this is another model, or it was changed")
     verify(folder)
     settings = load_settings(folder / "settings.json")
     labels = _labels(folder / "config.json")
@@ -48,8 +61,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}"
         )
-    name = f"{folder.resolve().name}@{checkpoint_hash(folder)[:12]}"
-    return Checkpoint(folder, name, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
+    name = f"{folder.resolve().name}@{found[:12]}"
+    return Checkpoint(folder, name, found, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
 
 
 def checkpoint_hash(folder: Path) -> str:
@@ -74,7 +87,8 @@ def verify(folder: Path) -> None:
             faults.append(f"  {name}: missing")
         elif (found := file_hash(path)) != expected:
             faults.append(f"  {name}: sha256 {found[:16]}…, expected {expected[:16]}…")
-    faults += [f"  {name}: not listed" for name in CLASSIFIER_FILES if (folder / name).exists() and name not in listed]
+    loadable = {path.name for path in folder.iterdir() if path.suffix in LOADABLE}
+    faults += [f"  {name}: not listed" for name in sorted(loadable - listed)]
     if faults:
         lines = [f"{folder}: files do not match {SUMS}; copy or train the checkpoint again:", *faults]
         raise CheckpointError("\n".join(lines))
@@ -150,10 +164,22 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def _labels(path: Path) -> tuple[str, ...]:
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))["id2label"]
+        config = json.loads(path.read_text(encoding="utf-8"))
+        names = config["id2label"]
+        _refuse_code(path, config)
         return tuple(names[str(index)] for index in range(len(names)))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: no id2label with the labels {', '.join(NAMES)}: {error!r}") from None
+
+
+def _refuse_code(path: Path, config: dict[str, Any]) -> None:
+    """Raise CheckpointError when a configuration asks for code: its own, or an attention kernel from a hub.
+
+    transformers before 5.3 ran the kernel without asking (CVE-2026-4372).
+    """
+    kernels = [key for key, value in config.items() if "attn_implementation" in key and "/" in str(value)]
+    if asked := [key for key in config if key in CODE] + kernels:
+        raise CheckpointError(f"{path}: {', '.join(asked)} would load code; only the architectures of transformers run")
 
 
 def _write_json(path: Path, values: object) -> None:

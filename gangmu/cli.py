@@ -3,27 +3,33 @@
 import importlib.metadata
 import io
 import json
+import logging
 import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.progress import track
 
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
-from gangmu.labeller import LabelledReport, Labeller, load
+from gangmu.labeller import Labeller, load
 from gangmu.labels import LABELS
+from gangmu.limits import parsed_limits
 from gangmu.reading import RawReport, read_reports
 from gangmu.sentences import split_sentences
+from gangmu.tables import Wanted
 from gangmu.view import html_page, plain_text
-from gangmu.writing import json_lines, write_whole
+from gangmu.writing import COLUMNS, Named, write_csv, write_json, write_parquet, writing
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,13 +40,28 @@ app = typer.Typer(
     "the rest is listed); 74 input/output; 130 interrupted.",
 )
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-Paths = Annotated[list[str], typer.Argument(metavar="PATH", help="Text files, folders of them, or - for stdin.")]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Reports: txt, md, html, docx, pdf; tables of them: jsonl, csv, tsv, parquet; folders or zips of those; "
+        "or - for stdin.",
+    ),
+]
+TextField = Annotated[str | None, typer.Option(help="Column of a table that holds the reports; else guessed.")]
+Keep = Annotated[str, typer.Option(help="Columns of a table to carry through to the rows: date,region.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=NUMBER", help="What one file may cost, such as seconds=60: SECURITY.md lists them."),
+]
 
 
 class Format(StrEnum):
     """What `gangmu label` writes."""
 
     jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
     html = "html"
     text = "text"
 
@@ -54,35 +75,60 @@ def label(
     model: Annotated[
         Path | None, typer.Option(help="Checkpoint folder; else GANGMU_MODEL, else models/gangmu here.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="JSON Lines, one HTML page, or text.")] = Format.jsonl,
+    model_sha256: Annotated[
+        str | None, typer.Option(help="Refuse a model whose hash is not this one; `gangmu doctor` shows it.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="Rows, one HTML page, or text.")] = Format.jsonl,
     output: Annotated[Path | None, typer.Option(help="File to write; stdout without it.")] = None,
+    text_field: TextField = None,
+    keep: Keep = "",
+    limit: Limit = None,
     four: Annotated[bool, typer.Option("--four", help="Always answer with one of the four functions.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no notes and no summary.")] = False,
 ) -> None:
     """Label every sentence of reports."""
-    labeller = load(model_folder(model), four)
+    wanted = _wanted(text_field, keep)
+    limits = parsed_limits(limit or [])
+    _show_notes(quiet)
+    labeller = load(model_folder(model), four, model_sha256)
+    if not quiet:
+        err.print(f"model {labeller.checkpoint.name}, sha256 {labeller.checkpoint.sha256}", markup=False)
     faults: list[GangmuError] = []
-    reports = read_reports(paths, faults)
+    reports = read_reports(paths, faults, wanted, limits)
     if not quiet and err.is_terminal:
-        reports = iter(track(list(reports), "labelling", console=err))
-    labelled = list(_labelled(labeller, reports, faults))
-    if labelled:
-        _write(WRITERS[format](labelled), output)
+        reports = iter(track(reports, "labelling", total=None, console=err))
+    tally = Tally()
+    labelled = tally.counted(_labelled(labeller, reports, faults))
+    if first := next(labelled, None):
+        with writing(output) if output and str(output) != "-" else nullcontext(sys.stdout.buffer) as stream:
+            WRITERS[format](chain([first], labelled), stream)
         if output and not quiet:
             err.print(f"wrote {output}", markup=False)
     if not quiet:
-        _summary(labelled)
+        err.print(tally.summary())
     if faults:
         raise DataError([str(fault) for fault in faults])
 
 
 @app.command(epilog="Example:  gangmu split report.txt")
-def split(paths: Paths) -> None:
+def split(
+    paths: Paths,
+    text_field: TextField = None,
+    keep: Keep = "",
+    limit: Limit = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The text as it was read: what `start` and `end` count in.")
+    ] = False,
+) -> None:
     """Show the sentences of reports, cleaned, with their places in the raw text, as JSON Lines."""
+    _show_notes(quiet=False)
     faults: list[GangmuError] = []
-    for report in read_reports(paths, faults):
+    reports = read_reports(paths, faults, _wanted(text_field, keep), parsed_limits(limit or []))
+    if raw:
+        _write_raw(reports)
+    for report in reports:  # none is left after --raw
         for number, sentence in enumerate(split_sentences(report.text)):
-            row = {"report": report.id, "sentence": number, **asdict(sentence)}
+            row = {"report": report.id, "sentence": number, **asdict(sentence), **report.kept}
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     if faults:
         raise DataError([str(fault) for fault in faults])
@@ -91,7 +137,18 @@ def split(paths: Paths) -> None:
 @app.command(epilog="Example:  gangmu doctor")
 def doctor() -> None:
     """Show versions, processor and the checkpoint that would be used: what to send with a bug report."""
-    for name in ("gangmu", "numpy", "tokenizers", "opencc", "torch", "transformers"):
+    for name in (
+        "gangmu",
+        "numpy",
+        "tokenizers",
+        "opencc",
+        "torch",
+        "transformers",
+        "trafilatura",
+        "lxml",
+        "pypdf",
+        "pyarrow",
+    ):
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -100,7 +157,8 @@ def doctor() -> None:
     typer.echo(f"{'python':14}{platform.python_version()}")
     typer.echo(f"{'cores':14}{os.cpu_count()}")
     try:
-        typer.echo(f"{'checkpoint':14}{load(model_folder(None)).checkpoint.name}")
+        checkpoint = load(model_folder(None)).checkpoint
+        typer.echo(f"{'checkpoint':14}{checkpoint.name}\n{'sha256':14}{checkpoint.sha256}")
     except GangmuError as error:
         typer.echo(f"{'checkpoint':14}{error}")
 
@@ -116,7 +174,19 @@ def model_folder(given: Path | None) -> Path:
     raise UsageError("no model: give --model DIR, or set GANGMU_MODEL, or run where models/gangmu is")
 
 
-Named = tuple[RawReport, LabelledReport]
+def _wanted(text_field: str | None, keep: str) -> Wanted:
+    kept = tuple(name.strip() for name in keep.split(",") if name.strip())
+    if taken := [name for name in kept if name in COLUMNS or kept.count(name) > 1]:
+        raise UsageError(
+            f"--keep {', '.join(taken)}: the rows have a column of this name already; rename it in the table"
+        )
+    return Wanted(text_field, kept)
+
+
+def _show_notes(quiet: bool) -> None:
+    """Print what reading has to say of a file, such as an encoding that is not sure, on stderr."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, markup=False, highlighter=None)
+    logging.getLogger("gangmu").handlers = [logging.NullHandler() if quiet else handler]
 
 
 def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[GangmuError]) -> Iterator[Named]:
@@ -136,35 +206,60 @@ def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[Gan
             faults.append(DataError(f"{report.path}: no sentence in its {len(report.text)} characters"))
 
 
-def _json(labelled: list[Named]) -> str:
-    return "".join(json_lines(sentences, report.id, report.path) for report, sentences in labelled)
+def _write_text(labelled: Iterable[Named], stream: BinaryIO) -> None:
+    labelled = iter(labelled)
+    first, second = next(labelled), next(labelled, None)
+    if second is None:
+        stream.write(plain_text(first[1]).encode())
+        return
+    stream.write(f"== {first[0].id}\n{plain_text(first[1])}".encode())
+    for report, sentences in chain([second], labelled):
+        stream.write(f"\n== {report.id}\n{plain_text(sentences)}".encode())
 
 
-def _text(labelled: list[Named]) -> str:
-    if len(labelled) == 1:
-        return plain_text(labelled[0][1])
-    return "\n".join(f"== {report.id}\n{plain_text(sentences)}" for report, sentences in labelled)
+def _write_html(labelled: Iterable[Named], stream: BinaryIO) -> None:
+    pages = [(report.id, sentences) for report, sentences in labelled]
+    title = pages[0][0] if len(pages) == 1 else f"Gangmu 纲目: {len(pages)} reports"
+    stream.write(html_page(pages, title).encode())
 
 
-def _html(labelled: list[Named]) -> str:
-    title = labelled[0][0].id if len(labelled) == 1 else f"Gangmu 纲目: {len(labelled)} reports"
-    return html_page([(report.id, sentences) for report, sentences in labelled], title)
+WRITERS: dict[Format, Callable[[Iterable[Named], BinaryIO], None]] = {
+    Format.jsonl: write_json,
+    Format.csv: write_csv,
+    Format.parquet: write_parquet,
+    Format.text: _write_text,
+    Format.html: _write_html,
+}
 
 
-WRITERS: dict[Format, Callable[[list[Named]], str]] = {Format.jsonl: _json, Format.text: _text, Format.html: _html}
+def _write_raw(reports: Iterator[RawReport]) -> None:
+    """Print one report as it is, several each behind a line with its id."""
+    first, second = next(reports, None), next(reports, None)
+    if first and not second:
+        sys.stdout.write(first.text)
+        return
+    for report in chain([first] if first else [], [second] if second else [], reports):
+        sys.stdout.write(f"== {report.id}\n{report.text.rstrip()}\n")
 
 
-def _write(text: str, output: Path | None) -> None:
-    if output is None or str(output) == "-":
-        sys.stdout.write(text)
-    else:
-        write_whole(output, text)
+@dataclass
+class Tally:
+    """What was labelled so far."""
 
+    reports: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
 
-def _summary(labelled: list[Named]) -> None:
-    counts = Counter(sentence.label for _, report in labelled for sentence in report.sentences)
-    shares = ", ".join(f"{label.chinese} {label.name} {counts[label.name]}" for label in LABELS)
-    err.print(f"{len(labelled)} reports, {counts.total()} sentences: {shares}")
+    def counted(self, labelled: Iterable[Named]) -> Iterator[Named]:
+        """Yield what is given, counting it."""
+        for named in labelled:
+            self.reports += 1
+            self.labels.update(sentence.label for sentence in named[1].sentences)
+            yield named
+
+    def summary(self) -> str:
+        """Return the line that ends a run."""
+        shares = ", ".join(f"{label.chinese} {label.name} {self.labels[label.name]}" for label in LABELS)
+        return f"{self.reports} reports, {self.labels.total()} sentences: {shares}"
 
 
 def run(command: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gangmu.encoding import Batch
-from gangmu.errors import UsageError
+from gangmu.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -32,14 +32,18 @@ class TorchEngine:
         """Return the engine of a checkpoint folder, on the GPU when there is one."""
         try:
             import torch
+            from safetensors import SafetensorError
             from transformers import AutoModelForTokenClassification
             from transformers.utils import logging as transformers_logging
         except ImportError as error:
             raise UsageError(f"labelling needs PyTorch ({error}): pip install 'gangmu[torch]'") from error
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        model = AutoModelForTokenClassification.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-        )
+        try:
+            model = AutoModelForTokenClassification.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+            raise CheckpointError(f"{folder}: cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:

@@ -100,9 +100,9 @@ class Labeller:
         return [np.concatenate(pieces) for pieces in parts]
 
 
-def load(folder: str | Path, four: bool = False) -> Labeller:
-    """Return the labeller of a checkpoint folder; CheckpointError when it is not whole."""
-    checkpoint = load_checkpoint(Path(folder))
+def load(folder: str | Path, four: bool = False, sha256: str | None = None) -> Labeller:
+    """Return the labeller of a checkpoint folder; CheckpointError when it is not whole or not the one of `sha256`."""
+    checkpoint = load_checkpoint(Path(folder), sha256)
     return Labeller(checkpoint, TorchEngine.load(checkpoint.folder), four)
 
 

@@ -1,111 +1,215 @@
-"""Paths, folders and standard input -> raw reports."""
+"""Paths, folders, archives and standard input -> raw reports, whatever their format; a bad file costs itself alone."""
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import io
+import logging
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
+from typing import Any
 
+from gangmu.decoding import decode, without_surrogates
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
+from gangmu.formats import DOCUMENTS, TABLES, kind_of, package_kind
+from gangmu.limits import Limits
+from gangmu.parsers import Parsers
+from gangmu.sources import Source, check, members, opened_archive, sources, whole
+from gangmu.tables import HEAD, Lines, Numbered, Row, Wanted, csv_rows, json_rows, parquet_row
 
-SUFFIXES = (".txt", ".text", ".md")
-OFFICE = "soffice --convert-to 'txt:Text (encoded):UTF8'"
-CONVERSIONS = {
-    ".doc": OFFICE,
-    ".docx": OFFICE,
-    ".wps": OFFICE,
-    ".html": OFFICE,
-    ".htm": OFFICE,
-    ".pdf": "pdftotext",
-}
+log = logging.getLogger(__name__)
+LISTED = 1000
+"""Bad rows of one table that are listed one by one; of the others the number is given."""
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError)
+"""What zipfile and the decoders raise for damaged content."""
+Parsed = Future[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class RawReport:
-    """A report as it was found: `id` is the file's stem, made unique among the reports read together."""
+    """A report as it was found: `id` is the file's stem or the row's id, made unique among those read together."""
 
     id: str
     path: str
     text: str
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """The columns of a table that were asked for; null for reports that come from no table."""
 
 
-def read_reports(paths: Sequence[str], faults: list[GangmuError]) -> Iterator[RawReport]:
-    """Yield the reports at `paths`: files, folders (recursive, sorted) or `-` for standard input.
+def read_reports(
+    paths: Sequence[str], faults: list[GangmuError], wanted: Wanted | None = None, limits: Limits | None = None
+) -> Iterator[RawReport]:
+    """Yield the reports at `paths`: files, folders (recursive, sorted), zips of those, or `-` for standard input.
 
-    A file that cannot be read as a report is added to `faults`, and the others go on. A path that does not exist
-    raises UsageError before anything is read.
+    Memory grows with the number of reports only by their ids. What cannot be read is added to `faults`, and the others
+    go on. A path that does not exist raises UsageError before anything is read.
     """
-    files = [file for path in paths for file in _files(path, faults)]
-    given: set[str] = set()
-    for file in files:
-        try:
-            text = _read(file)
-        except GangmuError as fault:
-            faults.append(fault)
-            continue
-        name = _unique("stdin" if file is None else _printable(file.stem), given)
-        yield RawReport(name, "-" if file is None else _printable(str(file)), text)
+    if paths.count("-") > 1:
+        raise UsageError("-: standard input can be read once only")
+    for path in paths:
+        check(path)
+    limits = limits or Limits()
+    with ThreadPoolExecutor(limits.children) as threads, Parsers(limits) as parsers:
+        reader = _Reader(faults, wanted or Wanted(), limits, parsers, threads)
+        yield from reader.read(source for path in paths for source in sources(path, faults))
 
 
-def _unique(stem: str, given: set[str]) -> str:
-    """Return `stem`, or `stem-2`, `stem-3`, … the first that was not given yet."""
-    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-    name = next(name for name in names if name not in given)
-    given.add(name)
-    return name
+class _Reader:
+    def __init__(
+        self,
+        faults: list[GangmuError],
+        wanted: Wanted,
+        limits: Limits,
+        parsers: Parsers,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self.faults = faults
+        self.wanted = wanted
+        self.limits = limits
+        self.parsers = parsers
+        self.threads = threads
+        self.names = _Names()
 
+    def read(self, found: Iterator[Source], archived: bool = False) -> Iterator[RawReport]:
+        """Yield the reports of sources in their order; documents are parsed ahead, in the children."""
+        waiting: deque[tuple[Source, Parsed]] = deque()
+        for source in found:
+            try:
+                with source.open() as stream:
+                    kind, content = self._looked_at(source, stream)
+                    if kind in DOCUMENTS:
+                        waiting.append((source, self.threads.submit(self._parsed, kind, content)))
+                    else:
+                        yield from self._finished(waiting, 0)
+                        yield from self._opened(source, stream, kind, content, archived)
+            except (GangmuError, OSError, *UNREADABLE) as error:
+                self._fault(source, error)
+            yield from self._finished(waiting, self.limits.children)
+        yield from self._finished(waiting, 0)
 
-def _printable(name: str) -> str:
-    """Return a file name that UTF-8 can hold; names in GBK, common in Chinese archives, come as lone surrogates."""
-    return os.fsencode(name).decode("utf-8", "replace")
+    def _looked_at(self, source: Source, stream: io.BufferedReader) -> tuple[str, bytes]:
+        """Return what a source is, and its content unless it is streamed."""
+        kind = kind_of(stream.peek(HEAD)[:HEAD], source.name)
+        streamed = kind in TABLES or (kind == "zip" and source.file)
+        content = b"" if streamed else whole(stream, self.limits)
+        if kind == "zip":
+            with self._zip(source, stream, content) as archive:
+                kind = package_kind(archive.namelist())
+            if kind == "docx" and source.file:
+                stream.seek(0)
+                content = whole(stream, self.limits)
+        return kind, content
 
+    def _parsed(self, kind: str, content: bytes) -> tuple[str, str]:
+        text, note = "", ""
+        for answer in self.parsers.answers({"kind": kind}, content):
+            text, note = answer["text"], answer["note"]
+        return text, note
 
-def _files(path: str, faults: list[GangmuError]) -> list[Path | None]:
-    if path == "-":
-        return [None]
-    found = Path(path)
-    if not found.exists():
-        raise UsageError(f"{path}: no such file or folder; give the paths of reports, or - for standard input")
-    if not found.is_dir():
-        return [found]
-    inside = [file for file in sorted(found.rglob("*")) if not file.is_dir() and not _hidden(file.relative_to(found))]
-    reports: list[Path | None] = []
-    for file in inside:
-        if file.suffix.lower() in SUFFIXES:
-            reports.append(file)
+    def _finished(self, waiting: deque[tuple[Source, Parsed]], most: int) -> Iterator[RawReport]:
+        """Yield the reports of documents that were sent to the children, until `most` are waiting."""
+        while len(waiting) > most:
+            source, parsed = waiting.popleft()
+            try:
+                yield self._report(source, *parsed.result())
+            except (GangmuError, OSError) as error:
+                self._fault(source, error)
+
+    def _opened(
+        self, source: Source, stream: io.BufferedReader, kind: str, content: bytes, archived: bool
+    ) -> Iterator[RawReport]:
+        if kind == "zip":
+            yield from self._archive(source, stream, content, archived)
+        elif kind in TABLES:
+            yield from self._table(source, stream, kind)
         else:
-            faults.append(DataError(f"{file}: skipped: only {', '.join(SUFFIXES)} are read in a folder{_advice(file)}"))
-    if not reports:
-        raise UsageError(f"{path}: no {', '.join(SUFFIXES)} file in this folder; give reports as UTF-8 text")
-    return reports
+            decoded = decode(content)
+            yield self._report(source, decoded.text, decoded.note)
+
+    def _report(self, source: Source, text: str, note: str) -> RawReport:
+        if not text.strip():
+            raise DataError("empty; expected the text of a report")
+        if len(text) > self.limits.characters:
+            raise DataError(f"{len(text)} characters (limit characters={self.limits.characters})")
+        self._note(source, note)
+        kept = dict.fromkeys(self.wanted.keep)
+        return RawReport(self.names.unique(source.stem), source.path, without_surrogates(text), kept)
+
+    def _archive(
+        self, source: Source, stream: io.BufferedReader, content: bytes, archived: bool
+    ) -> Iterator[RawReport]:
+        if archived:
+            raise DataError("an archive inside an archive; unpack it first")
+        with self._zip(source, stream, content) as archive:
+            inside = list(members(archive, source.path, self.limits, self.faults))
+            if not inside:
+                raise DataError("no file in this archive that is read")
+            yield from self.read(iter(inside), archived=True)
+
+    def _zip(
+        self, source: Source, stream: io.BufferedReader, content: bytes
+    ) -> AbstractContextManager[zipfile.ZipFile]:
+        if source.file:
+            return opened_archive(stream, source.file.stat().st_size, self.limits)
+        return opened_archive(io.BytesIO(content), len(content), self.limits)
+
+    def _table(self, source: Source, stream: io.BufferedReader, kind: str) -> Iterator[RawReport]:
+        bad = 0
+        try:
+            for number, row in self._rows(source, stream, kind):
+                if isinstance(row, Row):
+                    name = self.names.unique(row.id or f"{source.stem}-{number}")
+                    yield RawReport(name, source.path, row.text, row.kept)
+                    continue
+                bad += 1
+                if bad <= LISTED:
+                    self.faults.append(DataError(f"{source.path}:{number}: {row}"))
+        finally:
+            if bad > LISTED:
+                self.faults.append(DataError(f"{source.path}: {bad - LISTED} more rows that cannot be read"))
+
+    def _rows(self, source: Source, stream: io.BufferedReader, kind: str) -> Iterator[Numbered]:
+        if kind == "parquet":
+            request = {"kind": kind, "path": str(source.file.resolve()) if source.file else None, **vars(self.wanted)}
+            content = b"" if source.file else whole(stream, self.limits)
+            yield from (parquet_row(answer["row"]) for answer in self.parsers.answers(request, content))
+            return
+        lines = Lines(stream, "\n" if kind == "jsonl" else "", self.limits)
+        if kind == "jsonl":
+            yield from json_rows(lines, self.wanted, self.limits)
+        else:
+            yield from csv_rows(lines, kind == "tsv", self.wanted, self.limits)
+        self._note(source, lines.note)
+
+    def _note(self, source: Source, note: str) -> None:
+        if note:
+            log.warning("%s: %s", source.shown, note)
+
+    def _fault(self, source: Source, error: Exception) -> None:
+        if isinstance(error, OSError):
+            self.faults.append(InputOutputError(f"{source.shown}: {error.strerror or error}"))
+        elif isinstance(error, GangmuError):
+            self.faults.append(type(error)(f"{source.shown}: {error}"))
+        else:
+            self.faults.append(DataError(f"{source.shown}: damaged: {error}"))
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+class _Names:
+    """The ids given so far."""
 
+    def __init__(self) -> None:
+        self.given: set[str] = set()
+        self.numbers: dict[str, int] = {}
 
-def _read(file: Path | None) -> str:
-    name = "standard input" if file is None else str(file)
-    if file and file.suffix.lower() in CONVERSIONS:
-        raise DataError(f"{name}: {file.suffix} files are not read{_advice(file)}")
-    try:
-        raw = sys.stdin.buffer.read() if file is None else file.read_bytes()
-    except OSError as error:
-        raise InputOutputError(f"{name}: {error.strerror}") from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"byte 0x{raw[error.start]:02x} at {error.start}"
-        raise DataError(f"{name}: not UTF-8 text ({found}){_advice(file)}") from None
-    if not text.strip():
-        raise DataError(f"{name}: empty; expected the text of a report")
-    return text
-
-
-def _advice(file: Path | None) -> str:
-    """Return how to make text of a file, where that is known."""
-    suffix = file.suffix.lower() if file else ""
-    if command := CONVERSIONS.get(suffix):
-        return f"; convert it first: {command} {file.name if file else ''}".rstrip()
-    return "; convert it first: iconv -f GB18030 -t UTF-8" if suffix in ("", *SUFFIXES) else ""
+    def unique(self, stem: str) -> str:
+        """Return `stem`, or `stem-2`, `stem-3`, … the first that was not given yet."""
+        for number in count(self.numbers.get(stem, 1)):
+            name = stem if number == 1 else f"{stem}-{number}"
+            if name not in self.given:
+                break
+        self.numbers[stem] = number + 1
+        self.given.add(name)
+        return name

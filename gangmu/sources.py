@@ -1,0 +1,218 @@
+"""Where reports lie: files, folders, members of archives, standard input."""
+
+import io
+import os
+import re
+import stat
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PureWindowsPath
+from typing import BinaryIO
+
+from gangmu.decoding import decode
+from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
+from gangmu.formats import CONVERSIONS, KINDS, suffix_of
+from gangmu.limits import Limits
+from gangmu.tables import HEAD
+
+ENCRYPTED = 0x1
+UTF8_NAME = 0x800
+HIDDEN = re.compile(r"\.(?!\.$)|__MACOSX$")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+DIRECTORY = 200
+"""Bytes of an archive's list of files for each of them, more than a long Chinese path takes."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something with bytes: `path` is what rows call it, `name` its last part, empty for standard input."""
+
+    path: str
+    name: str
+    open: Callable[[], io.BufferedReader]
+    file: Path | None = None
+    """Where it lies on disk, if it does."""
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return "standard input" if self.path == "-" else self.path
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending; `stdin` for standard input."""
+        return PureWindowsPath(self.name).stem or "stdin"
+
+
+def sources(path: str, faults: list[GangmuError]) -> Iterator[Source]:
+    """Yield what lies at `path`: a file, standard input for `-`, or the files of a folder, sorted, with those below.
+
+    Files of a folder that are not read, links that lead out of it and what is no plain file are faults.
+    """
+    if path == "-":
+        yield Source("-", "", lambda: io.BufferedReader(sys.stdin.buffer, HEAD))  # type: ignore[arg-type]
+        return
+    root = Path(path)
+    if not root.is_dir():
+        yield _file(root)
+        return
+    inside = root.resolve()
+    for file in walk(root, faults):
+        if fault := _unfit(file, inside):
+            faults.append(DataError(f"{printable(str(file))}: skipped: {fault}"))
+        else:
+            yield _file(file)
+
+
+def check(path: str) -> None:
+    """Raise UsageError when nothing lies at `path`, or a folder without a file that is read."""
+    if path == "-":
+        return
+    root = Path(path)
+    if not root.exists():
+        raise UsageError(f"{path}: no such file or folder; give the paths of reports, or - for standard input")
+    if root.is_dir() and not any(_unfit(file, root.resolve()) == "" for file in walk(root, [])):
+        raise UsageError(f"{path}: no file in this folder that is read: {', '.join(KINDS)}")
+
+
+def walk(folder: Path, faults: list[GangmuError]) -> Iterator[Path]:
+    """Yield the files below `folder`, sorted, without hidden ones; links to folders are files here, not followed."""
+    waiting = [(folder, True)]
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            yield path
+            continue
+        try:
+            with os.scandir(path) as entries:
+                inside = [(path / entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError as error:
+            faults.append(InputOutputError(f"{printable(str(path))}: {error.strerror}"))
+            continue
+        waiting += sorted((pair for pair in inside if not pair[0].name.startswith(".")), reverse=True)
+
+
+def printable(name: str) -> str:
+    """Return a file name that UTF-8 and a terminal can hold.
+
+    Names in GBK, common in Chinese archives, come as lone surrogates; control characters may steer a terminal.
+    """
+    return CONTROL.sub("\ufffd", os.fsencode(name).decode("utf-8", "replace"))
+
+
+def whole(stream: BinaryIO, limits: Limits) -> bytes:
+    """Return all bytes of a stream; DataError when they are more than `limits.megabytes`."""
+    content = stream.read(limits.bytes + 1)
+    if len(content) > limits.bytes:
+        raise DataError(f"more than {limits.megabytes} MiB (limit megabytes={limits.megabytes})")
+    return content
+
+
+@contextmanager
+def opened_archive(stream: BinaryIO, size: int, limits: Limits) -> Iterator[zipfile.ZipFile]:
+    """Yield the zip in `stream`; DataError when it is none or its list of files promises more than the limits allow."""
+    try:
+        archive = zipfile.ZipFile(_Guarded(stream, limits.members * DIRECTORY))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
+        raise DataError(f"cannot be read as zip: {error}") from None
+    with archive:
+        members = archive.infolist()
+        if len(members) > limits.members:
+            raise DataError(f"{len(members)} files in this archive (limit members={limits.members})")
+        promised = sum(member.file_size for member in members)
+        if promised > limits.unpacked(size):
+            raise DataError(f"unpacks to {promised >> 20} MiB from {size >> 10} KiB (limit ratio={limits.ratio})")
+        yield archive
+
+
+def members(archive: zipfile.ZipFile, path: str, limits: Limits, faults: list[GangmuError]) -> Iterator[Source]:
+    """Yield the files of an archive, sorted by name; nothing is ever unpacked to disk.
+
+    Links, paths that lead out of the archive, encrypted members and those past the limits are faults.
+    """
+    named = sorted(((_member_name(member), member) for member in archive.infolist()), key=lambda pair: pair[0])
+    for name, member in named:
+        parts = PureWindowsPath(name).parts
+        if member.is_dir() or any(HIDDEN.match(part) for part in parts):
+            continue
+        shown = f"{path}/{name}"
+        if fault := _unfit_member(name, member, limits):
+            faults.append(DataError(f"{shown}: skipped: {fault}"))
+        else:
+            yield Source(shown, parts[-1], partial(_member, archive, member))
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> io.BufferedReader:
+    return io.BufferedReader(archive.open(member), HEAD)  # type: ignore[arg-type]
+
+
+def _file(file: Path) -> Source:
+    return Source(printable(str(file)), printable(file.name), lambda: io.BufferedReader(io.FileIO(file), HEAD), file)
+
+
+def _unfit(file: Path, inside: Path) -> str:
+    """Return why a file of a folder is not read; empty when it is."""
+    if not file.is_file():
+        return "no plain file"
+    if file.is_symlink() and not file.resolve().is_relative_to(inside):
+        return "a link that leads out of the folder; give its path to have it read"
+    return _unfit_name(file.name)
+
+
+def _unfit_name(name: str) -> str:
+    suffix = suffix_of(name)
+    if suffix in KINDS or suffix in CONVERSIONS:
+        return ""
+    return f"in a folder or archive only {', '.join(KINDS)} are read"
+
+
+def _member_name(member: zipfile.ZipInfo) -> str:
+    """Return the name of a member; archives made in Chinese Windows hold it in GBK and say nothing of it."""
+    name = member.filename
+    if not member.flag_bits & UTF8_NAME:
+        try:
+            name = decode(name.encode("cp437")).text
+        except (UnicodeError, DataError):
+            return printable(name)
+    return printable(name)
+
+
+def _unfit_member(name: str, member: zipfile.ZipInfo, limits: Limits) -> str:
+    path = PureWindowsPath(name)
+    if path.anchor or ".." in path.parts:
+        return "a path that leads out of the archive"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "a link"
+    if member.flag_bits & ENCRYPTED:
+        return "it asks for a password"
+    if member.file_size > limits.bytes:
+        return f"unpacks to {member.file_size >> 20} MiB (limit megabytes={limits.megabytes})"
+    if member.file_size > limits.unpacked(member.compress_size):
+        return f"packed too tightly to be a report (limit ratio={limits.ratio})"
+    return _unfit_name(name)
+
+
+class _Guarded:
+    """A stream that reads no more than `most` bytes at once: zipfile reads its list of files whole."""
+
+    def __init__(self, stream: BinaryIO, most: int) -> None:
+        self.stream = stream
+        self.most = most
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.most:
+            raise DataError(f"its list of files takes {size >> 10} KiB (limit members)")
+        return self.stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.stream.tell()
+
+    def seekable(self) -> bool:
+        return True
