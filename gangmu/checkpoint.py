@@ -24,6 +24,9 @@ LOADABLE = {".json", ".safetensors", ".txt", ".model", ".py", ".bin", ".pt", ".p
 """Files that a library may load without being asked; none may lie in the folder that SHA256SUMS does not list."""
 CODE = ("auto_map", "custom_pipelines", "trust_remote_code", "quantization_config")
 """Keys of config.json that name code or libraries to load."""
+LARGEST = 10_000_000
+"""A number of config.json at most, and `MOST_LAYERS` of layers: a billion of them are built one by one."""
+MOST_LAYERS = 1000
 HOW_TO_GET = "`make train` writes one into runs/NAME/best"
 
 
@@ -166,20 +169,23 @@ def _labels(path: Path) -> tuple[str, ...]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         names = config["id2label"]
-        _refuse_code(path, config)
+        _refuse_hostile(path, config)
         return tuple(names[str(index)] for index in range(len(names)))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: no id2label with the labels {', '.join(NAMES)}: {error!r}") from None
 
 
-def _refuse_code(path: Path, config: dict[str, Any]) -> None:
-    """Raise CheckpointError when a configuration asks for code: its own, or an attention kernel from a hub.
+def _refuse_hostile(path: Path, config: dict[str, Any]) -> None:
+    """Raise CheckpointError when a configuration asks for code, its own or an attention kernel from a hub, or too much.
 
     transformers before 5.3 ran the kernel without asking (CVE-2026-4372).
     """
     kernels = [key for key, value in config.items() if "attn_implementation" in key and "/" in str(value)]
     if asked := [key for key in config if key in CODE] + kernels:
         raise CheckpointError(f"{path}: {', '.join(asked)} would load code; only the architectures of transformers run")
+    for key, value in config.items():
+        if isinstance(value, int) and value > (MOST_LAYERS if "layers" in key else LARGEST):
+            raise CheckpointError(f"{path}: {key} {value} is too large for a model of sentences")
 
 
 def _write_json(path: Path, values: object) -> None:

@@ -54,5 +54,5 @@ def load_decision(path: Path) -> Decision:
         return Decision.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: missing; use a folder written by `make train`") from None
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a decision file of this version: {error}") from None

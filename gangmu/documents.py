@@ -105,19 +105,23 @@ def _blocks(page: bytes, limits: Limits) -> tuple[list[Block], str]:
 
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     root = etree.fromstring(page, parser)
-    deep = DataError(f"elements of this page lie too deep inside one another (limit depth={limits.depth})")
-    if any("depth" in entry.message for entry in parser.error_log):
-        raise deep
+    for entry in parser.error_log.filter_from_fatals():  # from there on libxml2 has dropped what it read
+        raise DataError(f"line {entry.line} of this page: {entry.message.strip()}")
     if root is None:
         return [], ""
     blocks: list[Block] = []
     pieces: list[str] = []
     names = ["html"]
+    left = limits.characters
 
     def flush(start: str) -> None:
+        nonlocal left
         if start not in INLINE:
             text = "".join(pieces)
             pieces.clear()
+            left -= len(text)
+            if left < 0:
+                raise DataError(f"more than {limits.characters} characters (limit characters={limits.characters})")
             lines = text.split("\n") if "pre" in names else [WRAP.sub("", text)]
             blocks.extend((names[-1], line) for raw in lines if (line := BLANK.sub(" ", raw).strip()))
 
@@ -128,7 +132,7 @@ def _blocks(page: bytes, limits: Limits) -> tuple[list[Block], str]:
             flush(name)
             names.append(names[-1] if name in INLINE else name)
             if len(names) > limits.depth:
-                raise deep
+                raise DataError(f"elements of this page lie too deep in one another (limit depth={limits.depth})")
             if name in SKIPPED or _hidden(element.get("style"), element.get("hidden")):
                 walker.skip_subtree()
             else:
@@ -181,7 +185,7 @@ def _paragraphs(stream: IO[bytes], limits: Limits) -> Iterator[str]:
     open_paragraphs: list[list[str]] = [[]]
     skipping = 0
     for number, (event, element) in enumerate(events):
-        name = etree.QName(element).localname
+        name = element.tag.rpartition("}")[2]
         if number > 2 * limits.elements:
             raise DataError(f"more than {limits.elements} pieces of text (limit elements={limits.elements})")
         if name in WORD_SKIPPED:
@@ -196,8 +200,8 @@ def _paragraphs(stream: IO[bytes], limits: Limits) -> Iterator[str]:
         elif name == "p":
             lines = "".join(open_paragraphs.pop()).split("\n")
             yield from (line.strip() for line in lines if line.strip())
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
+            element.clear()  # what was read of a long document need not stay
+            if (before := element.getprevious()) is not None:
+                element.getparent().remove(before)
         elif not skipping:
             open_paragraphs[-1].append(WORD_SIGNS.get(name) or element.text or "")

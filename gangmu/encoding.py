@@ -44,7 +44,11 @@ class Encoder:
     def load(cls, folder: Path) -> "Encoder":
         """Return the encoder of a Hugging Face folder: its tokenizer.json, or its vocab.txt as older ones have."""
         if (folder / "tokenizer.json").is_file():
-            return cls(Tokenizer.from_file(str(folder / "tokenizer.json")))
+            try:
+                tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            except Exception as error:  # it raises nothing more special
+                raise CheckpointError(f"{folder / 'tokenizer.json'}: no tokenizer: {error}") from error
+            return cls(tokenizer)
         if (folder / "vocab.txt").is_file():
             return cls(from_vocabulary(folder / "vocab.txt", _lower_case(folder)))
         raise CheckpointError(f"{folder}: neither tokenizer.json nor vocab.txt; copy the model's tokenizer there")

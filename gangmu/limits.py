@@ -20,12 +20,12 @@ class Limits:
     characters: int = 4_000_000
     """Length of the text of one report."""
     ratio: int = 200
-    """Unpacked over packed size of an archive, its members and a Parquet file; 16 MiB are always allowed."""
+    """Unpacked over packed size of an archive, its members and a Parquet file; 1 MiB is always allowed."""
     members: int = 50_000
     """Files in one archive."""
     pages: int = 2_000
     """Pages of one PDF."""
-    elements: int = 300_000
+    elements: int = 150_000
     """Elements of one web page, or paragraphs and pieces of text of one docx."""
     depth: int = 200
     """Elements inside one another."""
@@ -43,7 +43,7 @@ class Limits:
 
     def unpacked(self, packed: int) -> int:
         """Return how many bytes may come out of `packed` bytes."""
-        return max(16 << 20, self.ratio * packed)
+        return max(1 << 20, self.ratio * packed)
 
 
 def parsed_limits(assignments: Sequence[str]) -> Limits:

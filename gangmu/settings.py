@@ -50,5 +50,5 @@ def load_settings(path: Path) -> TextSettings:
     except ValidationError as error:
         faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
         raise CheckpointError("\n".join([f"{path} does not describe this version's text path:", *faults])) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON: {error}") from error

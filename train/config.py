@@ -16,8 +16,8 @@ Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
-SIZE_LIMIT = 1 << 20
-"""Bytes of a run description at most; a larger one is an accident or an attack."""
+SIZE_LIMIT = 1 << 15
+"""Bytes of a run description at most, many times configs/base.yaml; PyYAML takes 26 s for 1 MB of numbers."""
 
 
 class Section(BaseModel):
