@@ -37,8 +37,6 @@ class Checkpoint:
     folder: Path
     name: str
     """Folder name and a short hash of the whole checkpoint: `gangmu@0123456789ab`."""
-    sha256: str
-    """The whole hash."""
     settings: TextSettings
     decision: Decision
     encoder: Encoder
@@ -65,7 +63,7 @@ def load_checkpoint(folder: Path, sha256: str | None = None) -> Checkpoint:
             f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}"
         )
     name = f"{folder.resolve().name}@{found[:12]}"
-    return Checkpoint(folder, name, found, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
+    return Checkpoint(folder, name, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
 
 
 def checkpoint_hash(folder: Path) -> str:

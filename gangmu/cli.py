@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import track
 
+from gangmu.checkpoint import checkpoint_hash
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
 from gangmu.labels import LABELS
@@ -92,7 +93,8 @@ def label(
     _show_notes(quiet)
     labeller = load(model_folder(model), four, model_sha256)
     if not quiet:
-        err.print(f"model {labeller.checkpoint.name}, sha256 {labeller.checkpoint.sha256}", markup=False)
+        checkpoint = labeller.checkpoint
+        err.print(f"model {checkpoint.name}, sha256 {checkpoint_hash(checkpoint.folder)}", markup=False)
     faults: list[GangmuError] = []
     reports = read_reports(paths, faults, wanted, limits)
     if not quiet and err.is_terminal:
@@ -158,7 +160,7 @@ def doctor() -> None:
     typer.echo(f"{'cores':14}{os.cpu_count()}")
     try:
         checkpoint = load(model_folder(None)).checkpoint
-        typer.echo(f"{'checkpoint':14}{checkpoint.name}\n{'sha256':14}{checkpoint.sha256}")
+        typer.echo(f"{'checkpoint':14}{checkpoint.name}\n{'sha256':14}{checkpoint_hash(checkpoint.folder)}")
     except GangmuError as error:
         typer.echo(f"{'checkpoint':14}{error}")
 

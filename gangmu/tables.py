@@ -91,13 +91,15 @@ def json_rows(lines: Lines, wanted: Wanted, limits: Limits) -> Iterator[Numbered
 def csv_rows(lines: Lines, tabs: bool, wanted: Wanted, limits: Limits) -> Iterator[Numbered]:
     """Yield the reports of a CSV table whose first row names the columns; DataError when it names none."""
     first = next(lines, "")
+    if not first.strip():
+        raise DataError("no row of column names: the table is empty")
     delimiter = "\t" if tabs else max(DELIMITERS, key=first.count)
     csv.field_size_limit(limits.characters)  # a setting of the process; Python's own, 131072, is a short report
     reader = csv.reader(chain([first], lines), delimiter=delimiter)
     try:
         names = [name.strip() for name in next(reader)]
     except (StopIteration, csv.Error) as error:
-        raise DataError(f"no row of column names: {error or 'the table is empty'}") from None
+        raise DataError(f"no row of column names: {error}") from None
     if len(set(names)) < len(names) or not all(0 < len(name) <= LONGEST_NAME for name in names):
         raise DataError(f"the first row must name the columns, each once; found {_shown(names)}")
     return _rows(_csv_records(reader, lines, names), names, wanted, limits)
@@ -148,7 +150,10 @@ def _json_records(lines: Lines) -> Iterator[Record]:
             except ValueError as error:  # a number of more than 4300 digits
                 yield number, DataError(f"not JSON: {error}")
             else:
-                yield number, values if isinstance(values, dict) else DataError(f"expected an object, {_shown(values)}")
+                yield (
+                    number,
+                    values if isinstance(values, dict) else DataError(f"expected an object, found {_shown(values)}"),
+                )
 
 
 def _csv_records(reader: Any, lines: Lines, names: list[str]) -> Iterator[Record]:
@@ -256,12 +261,14 @@ def _joined(sentences: Sequence[Any]) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a kept value as text, number, true, false or null; anything else as its JSON."""
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    """Return a kept value as text, number, true, false or null; lists and objects as their JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float):
         return value
-    return without_surrogates(json.dumps(value, ensure_ascii=False, default=str)) if value == value else None
+    if isinstance(value, list | dict):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return without_surrogates(str(value))
 
 
 def _shown(value: object) -> str:

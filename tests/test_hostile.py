@@ -1,4 +1,4 @@
-"""Every attack of tests/hostile against the whole of Gangmu; `python -m tests.hostile.trial` prints what becomes of each."""
+"""Every attack of tests/hostile; `python -m tests.hostile.trial` prints what becomes of each."""
 
 import re
 from pathlib import Path

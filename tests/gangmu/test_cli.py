@@ -1,11 +1,14 @@
+import csv
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from gangmu.cli import main
@@ -78,18 +81,20 @@ def test_same_stem_twice_gets_two_ids(gangmu, report: Path, checkpoint: Path, tm
 def test_bad_files_are_listed_and_the_others_are_done(gangmu, report: Path, checkpoint: Path) -> None:
     (report.parent / "empty.txt").write_text(" \n")
     (report.parent / "gbk.txt").write_bytes("会议召开。".encode("gb18030"))
-    (report.parent / "nul.txt").write_bytes(b"\x00\xe2\x80\x8b")
-    (report.parent / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    (report.parent / "nul.txt").write_bytes(bytes(40))
+    (report.parent / "invisible.txt").write_text("\u200b\u200b\ufeff", encoding="utf-8")
+    (report.parent / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    (report.parent / "x.log").write_text("x")
     code, out, err = gangmu("label", report.parent, "--model", checkpoint)
     assert code == 65
-    assert len(out.splitlines()) == 3
+    assert len(out.splitlines()) == 4
     for words in (
         "empty.txt: empty",
-        "gbk.txt: not UTF-8 text (byte 0xbb at 0)",
-        "iconv -f GB18030",
-        "nul.txt: no sentence",
-        "old.doc: skipped",
-        "soffice --convert-to",
+        "nul.txt: not text in UTF-8, GB18030",
+        "invisible.txt: no sentence",
+        "old.doc: this is an old Office file",
+        "soffice --convert-to docx old.doc",
+        "x.log: skipped",
     ):
         assert words in err
 
@@ -98,7 +103,7 @@ def test_bad_files_are_listed_and_the_others_are_done(gangmu, report: Path, chec
     ("arguments", "code", "words"),
     [
         (["label", "nowhere.txt"], 2, "nowhere.txt: no such file or folder"),
-        (["label", "."], 2, "no .txt, .text, .md file in this folder"),
+        (["label", "."], 2, "no file in this folder that is read: .txt"),
         (["label", "x.txt", "--model", "nowhere"], 2, "nowhere: no such folder"),
         (["label", "x.txt", "--model", "."], 2, "not a Gangmu classifier: no config.json"),
         (["label", "x.txt", "--format", "pdf"], 2, "'pdf' is not one of"),
@@ -141,6 +146,7 @@ def test_doctor_names_versions_and_checkpoint(gangmu, checkpoint: Path, monkeypa
     assert code == 0
     assert "transformers" in out
     assert "best@" in out
+    assert re.search(r"sha256 +\w{64}", out)
 
 
 def test_a_file_name_that_is_no_utf_8_costs_nothing(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -152,11 +158,66 @@ def test_a_file_name_that_is_no_utf_8_costs_nothing(gangmu, report: Path, checkp
     assert len(out.splitlines()) == 4
 
 
-def test_pages_and_office_files_are_not_taken_for_text(gangmu, checkpoint: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.html").write_text("<p>会议召开。</p>")
-    code, out, err = gangmu("label", tmp_path / "x.html", "--model", checkpoint)
-    assert (code, out) == (65, "")
-    assert ".html files are not read" in err
+def test_csv_has_a_mark_flat_scores_and_kept_columns_without_formulas(gangmu, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"text": "=1+1。要抓实。", "date": "@SUM(1)"}\n', encoding="utf-8")
+    output = tmp_path / "out.csv"
+    code, _, _ = gangmu(
+        "label", tmp_path, "--model", checkpoint, "--format", "csv", "--keep", "date", "--output", output
+    )
+    assert code == 0
+    assert output.read_bytes().startswith(b"\xef\xbb\xbfreport,path,")
+    rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8-sig"), newline="")))
+    assert list(rows[0])[-3:] == ["abstained", "model", "date"]
+    assert [(row["text"], row["date"]) for row in rows] == [("'=1+1。", "'@SUM(1)"), ("要抓实。", "'@SUM(1)")]
+    assert 0 <= float(rows[0]["score_other"]) <= 1
+
+
+def test_parquet_holds_the_rows_of_jsonl(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    gangmu("label", report, "--model", checkpoint, "--format", "parquet", "--output", output, "--keep", "date")
+    _, out, _ = gangmu("label", report, "--model", checkpoint, "--keep", "date")
+    lines = [json.loads(line) for line in out.splitlines()]
+    found = pyarrow.parquet.read_table(output).to_pylist()
+    assert [row | {"date": None} for row in found] == found
+    assert [(row["text"], row["score_goal"], row["also"]) for row in found] == [
+        (line["text"], line["scores"]["goal"], line["also"]) for line in lines
+    ]
+
+
+def test_columns_that_are_taken_cannot_be_kept(gangmu, report: Path, checkpoint: Path) -> None:
+    code, _, err = gangmu("label", report, "--model", checkpoint, "--keep", "date,label")
+    assert code == 2
+    assert "--keep label: the rows have a column of this name already" in err
+
+
+def test_another_model_than_the_one_named_is_refused(gangmu, report: Path, checkpoint: Path) -> None:
+    _, _, err = gangmu("label", report, "--model", checkpoint)
+    told = re.search(r"model best@\w+, sha256 (\w{64})", err)
+    assert told
+    assert gangmu("label", report, "--model", checkpoint, "--model-sha256", told[1].upper())[0] == 0
+    code, out, err = gangmu("label", report, "--model", checkpoint, "--model-sha256", "0" * 64)
+    assert (code, out) == (2, "")
+    assert f"its hash is {told[1]}" in err
+
+
+def test_raw_text_is_what_the_places_count_in(gangmu, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes("會(huì)議召開。\r\n要抓實。".encode("big5", "ignore"))
+    _, raw, _ = gangmu("split", tmp_path / "x.txt", "--raw")
+    _, out, _ = gangmu("split", tmp_path / "x.txt")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [raw[row["start"] : row["end"]] for row in rows] == ["會(hu)議召開。", "要抓實。"]
+
+
+def test_notes_are_told_unless_quiet_is_asked(gangmu, report: Path, checkpoint: Path) -> None:
+    report.write_bytes("会议召开。".encode()[:-1])
+    assert "became U+FFFD" in gangmu("label", report, "--model", checkpoint)[2]
+    assert gangmu("label", report, "--model", checkpoint, "--quiet")[2] == ""
+
+
+def test_a_limit_that_is_none_lists_those_there_are(gangmu, report: Path) -> None:
+    code, _, err = gangmu("split", report, "--limit", "secs=5")
+    assert code == 2
+    assert "seconds=10" in err
 
 
 def test_output_through_a_link_and_into_a_pipe(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
