@@ -19,7 +19,14 @@ from gangmu.errors import DataError
 from gangmu.limits import Limits
 
 Answer = dict[str, Any]
-PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from gangmu.child import serve; serve(sys.argv[2])"
+PROGRAM = """
+import sys, types
+package = sys.modules["gangmu"] = types.ModuleType("gangmu")
+package.__path__ = [sys.argv[1]]
+from gangmu.child import serve
+serve(sys.argv[2])
+"""
+"""The package without its __init__, which loads the labeller: a child needs none of that, and starts twice as fast."""
 PATIENCE = 10
 """Waiting time over processor time: a child may wait for a busy machine, but not for ever."""
 QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
@@ -62,10 +69,10 @@ class _Child:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.idle = True
-        root = str(Path(__file__).resolve().parent.parent)
+        package = str(Path(__file__).resolve().parent)
         # -P: modules are never taken from the folder we happen to be in, which may be the attacker's
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-P", "-B", "-c", PROGRAM, root, json.dumps(vars(limits))],
+            [sys.executable, "-P", "-B", "-c", PROGRAM, package, json.dumps(vars(limits))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

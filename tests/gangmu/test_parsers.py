@@ -9,7 +9,7 @@ import pytest
 
 from gangmu.errors import DataError, GangmuError
 from gangmu.limits import Limits
-from gangmu.parsers import Parsers
+from gangmu.parsers import PROGRAM, Parsers
 from gangmu.reading import read_reports
 from tests.written import docx, paragraph
 
@@ -104,3 +104,16 @@ def test_a_run_that_is_left_early_leaves_no_child_behind(tmp_path: Path) -> None
 def children() -> set[str]:
     done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False)
     return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs", "extra"), [("docx", "lxml", "docs"), ("pdf", "pypdf", "docs"), ("parquet", "pyarrow", "parquet")]
+)
+def test_a_missing_extra_is_named(kind: str, needs: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gangmu.parsers.PROGRAM", f"import sys\nsys.modules[{needs!r}] = None\n{PROGRAM}")
+    request = {"kind": kind, "path": None, "text_field": None, "keep": []}
+    with (
+        Parsers(Limits()) as parsers,
+        pytest.raises(DataError, match=rf"needs {needs}.*: pip install 'gangmu\[{extra}\]'"),
+    ):
+        list(parsers.answers(request, docx(paragraph(TEXT))))

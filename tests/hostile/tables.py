@@ -38,8 +38,8 @@ def _huge_row(folder: Path) -> None:
 
 
 def _huge_batch(folder: Path) -> None:
-    """Write 64 texts of 30 MB each, more than a child may hold, in 100 KB."""
-    _parquet(folder, [" " * 30_000_000] * 64, compression="zstd", use_dictionary=False)
+    """Write a text of 30 MB that 64 rows of one batch share: 2 GB, more than a child may hold."""
+    _parquet(folder, pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 64), ["x" * 30_000_000]))
 
 
 def _deep(folder: Path) -> None:
