@@ -109,39 +109,52 @@ def _blocks(page: bytes, limits: Limits) -> tuple[list[Block], str]:
         raise DataError(f"line {entry.line} of this page: {entry.message.strip()}")
     if root is None:
         return [], ""
-    blocks: list[Block] = []
-    pieces: list[str] = []
-    names = ["html"]
-    left = limits.characters
-
-    def flush(start: str) -> None:
-        nonlocal left
-        if start not in INLINE:
-            text = "".join(pieces)
-            pieces.clear()
-            left -= len(text)
-            if left < 0:
-                raise DataError(f"more than {limits.characters} characters (limit characters={limits.characters})")
-            lines = text.split("\n") if "pre" in names else [WRAP.sub("", text)]
-            blocks.extend((names[-1], line) for raw in lines if (line := BLANK.sub(" ", raw).strip()))
-
+    found = _Blocks(limits)
     walker = etree.iterwalk(root, events=("start", "end"))
     for event, element in walker:
         name = str(element.tag)
-        if event == "start":
-            flush(name)
-            names.append(names[-1] if name in INLINE else name)
-            if len(names) > limits.depth:
-                raise DataError(f"elements of this page lie too deep in one another (limit depth={limits.depth})")
-            if name in SKIPPED or _hidden(element.get("style"), element.get("hidden")):
-                walker.skip_subtree()
-            else:
-                pieces.append(element.text or "")
+        if event == "end":
+            found.close(name, element.tail or "")
+        elif name in SKIPPED or _hidden(element.get("style"), element.get("hidden")):
+            found.open(name, "")
+            walker.skip_subtree()
         else:
-            flush(name)
-            names.pop()
-            pieces.append(element.tail or "")
-    return blocks, root.findtext(".//title") or ""
+            found.open(name, element.text or "")
+    return found.blocks, root.findtext(".//title") or ""
+
+
+class _Blocks:
+    """The blocks of a page, as its elements open and close one after the other."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.blocks: list[Block] = []
+        self.pieces: list[str] = []
+        self.names = ["html"]
+        self.length = 0
+
+    def open(self, name: str, text: str) -> None:
+        self._next(name, text)
+        self.names.append(self.names[-1] if name in INLINE else name)
+        if len(self.names) > self.limits.depth:
+            raise DataError(f"elements of this page lie too deep in one another (limit depth={self.limits.depth})")
+
+    def close(self, name: str, tail: str) -> None:
+        self._next(name, tail)
+        self.names.pop()
+
+    def _next(self, name: str, text: str) -> None:
+        """Add text, to a new block where a block element begins or ends."""
+        if name not in INLINE:
+            before = "".join(self.pieces)
+            self.length += len(before)
+            if self.length > self.limits.characters:
+                limit = self.limits.characters
+                raise DataError(f"more than {limit} characters (limit characters={limit})")
+            lines = before.split("\n") if "pre" in self.names else [WRAP.sub("", before)]
+            self.blocks += [(self.names[-1], line) for raw in lines if (line := BLANK.sub(" ", raw).strip())]
+            self.pieces = []
+        self.pieces.append(text)
 
 
 def _hidden(style: str | None, hidden: str | None) -> bool:
@@ -166,10 +179,10 @@ def _main_text(page: bytes, blocks: list[Block]) -> tuple[int, int]:
 
 
 def _heading(blocks: list[Block], first: int, title: str) -> int:
-    """Return where the heading above block `first` is, an <h1> or what the page's title begins with; else `first`."""
+    """Return where the heading above block `first` is, an <h1> or part of the title of the page; else `first`."""
     for index in range(first - 1, max(-1, first - 1 - ABOVE), -1):
         tag, text = blocks[index]
-        if tag == "h1" or (len(text) >= ANCHOR and title.strip().startswith(text)):
+        if tag == "h1" or (len(text) >= ANCHOR and text in title):
             return index
     return first
 

@@ -14,6 +14,7 @@ EDGE = 2
 DECORATED = re.compile(r"[-—–·•~]+ ?\d{1,4} ?[-—–·•~]+|第 ?\d{1,4} ?页(?:[ ,，/]?共 ?\d{1,4} ?页)?|\d{1,4} ?/ ?\d{1,4}")
 BARE = re.compile(r"\d{1,4}")
 DIGITS = re.compile(r"\d+")
+STOP = re.compile("[。！？；]$")
 ENDED = re.compile("[。！？；：!?;:…”’）)》]$")
 BROKEN = re.compile("[，、,（《“]$")
 """A sentence does not end here, however short the line is."""
@@ -42,7 +43,7 @@ def pdf_text(raw: bytes, limits: Limits) -> tuple[str, str]:
             if length > limits.characters:
                 raise DataError(f"more than {limits.characters} characters (limit characters={limits.characters})")
             pages.append([line.strip() for line in text.split("\n") if line.strip()])
-    if not length:
+    if not any(pages):
         raise DataError("no text in this PDF: pages that are pictures need ocrmypdf -l chi_sim first")
     lines = [line for page in without_numbers(without_running_heads(pages)) for line in page]
     return "".join(f"{paragraph}\n" for paragraph in mended(lines)), ""
@@ -54,14 +55,17 @@ def without_running_heads(pages: list[list[str]]) -> list[list[str]]:
     >>> without_running_heads([["某市简报", "一"], ["某市简报", "二"], ["某市简报", "三"]])
     [['一'], ['二'], ['三']]
     """
-    if len(pages) < 3:
-        return pages
-    shapes = Counter(shape for page in pages for shape in {_shape(line) for line in page[:EDGE] + page[-EDGE:]})
+    edges = [{_shape(line) for line in page[:EDGE] + page[-EDGE:] if not STOP.search(line)} for page in pages]
+    shapes = Counter(shape for found in edges for shape in found)
     running = {shape for shape, times in shapes.items() if times >= max(3, len(pages) / 3) and DIGITS.sub("", shape)}
     kept = []
     for page in pages:
-        body = range(EDGE, len(page) - EDGE)
-        kept.append([line for number, line in enumerate(page) if number in body or _shape(line) not in running])
+        first, last = 0, len(page)
+        while first < min(EDGE, last) and _shape(page[first]) in running:
+            first += 1
+        while last > max(first, len(page) - EDGE) and _shape(page[last - 1]) in running:
+            last -= 1
+        kept.append(page[first:last])
     return kept
 
 
