@@ -40,12 +40,14 @@ class Parsers:
         self.limits = limits
         self._idle: LifoQueue[_Child] = LifoQueue()
         self._all: list[_Child] = []
+        self._closed = False
 
     def __enter__(self) -> "Parsers":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for child in self._all:
+        self._closed = True  # what still waits for a child in another thread gets none
+        for child in list(self._all):
             child.end()
 
     def answers(self, request: Mapping[str, object], content: bytes = b"") -> Iterator[Answer]:
@@ -53,6 +55,8 @@ class Parsers:
         try:
             child = self._idle.get_nowait()
         except Empty:
+            if self._closed:
+                raise DataError("not read: the run has ended") from None
             child = _Child(self.limits)
             self._all.append(child)
         try:
@@ -105,8 +109,12 @@ class _Child:
             timer.cancel()
         if not line.endswith(b"\n"):
             raise self._death()
-        answer = json.loads(line)
-        assert isinstance(answer, dict)
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):  # whoever answers there is not our loop any more
+            raise DataError("its parser gave no answer that can be read; the file is damaged or hostile")
         return answer
 
     def _death(self) -> DataError:

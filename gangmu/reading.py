@@ -106,7 +106,7 @@ class _Reader:
     def _parsed(self, kind: str, content: bytes) -> tuple[str, str]:
         text, note = "", ""
         for answer in self.parsers.answers({"kind": kind}, content):
-            text, note = answer["text"], answer["note"]
+            text, note = str(answer.get("text", "")), str(answer.get("note", ""))
         return text, note
 
     def _finished(self, waiting: deque[tuple[Source, Parsed]], most: int) -> Iterator[RawReport]:

@@ -16,6 +16,8 @@ from gangmu.limits import Limits, allow
 
 SAMPLE = 20
 """Rows that are looked at to find the column of the text."""
+TRIED = 1000
+"""Rows of which at least one must be readable, or the table is given up."""
 LONG = 30
 """Characters that the values of such a column have on average."""
 LONGEST_NAME = 60
@@ -112,7 +114,8 @@ def parquet_answers(source: str | bytes, wanted: Wanted, limits: Limits) -> Iter
     size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
     file = pyarrow.parquet.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source)
     names = list(file.schema_arrow.names)
-    columns = [n for n in names if wanted.text_field in (None, n) or n in wanted.keep or n.lower() == "id"]
+    columns = [wanted.text_field] if wanted.text_field else [f.name for f in file.schema_arrow if _holds_text(f)]
+    columns += [name for name in names if name in wanted.keep or name.lower() == "id"]
 
     def records() -> Iterator[Record]:
         number = 0
@@ -128,6 +131,11 @@ def parquet_answers(source: str | bytes, wanted: Wanted, limits: Limits) -> Iter
         if total > limits.unpacked(size):
             raise DataError(f"row {number}: more text than a file of this size holds (limit ratio={limits.ratio})")
         yield {"row": [number, str(row)] if isinstance(row, DataError) else [number, *astuple(row)]}
+
+
+def _holds_text(field: Any) -> bool:
+    """Return whether a column of Parquet can be the one of the text; others need not be read."""
+    return "string" in str(field.type) and (field.name == "sentences" or "<item" not in str(field.type))
 
 
 def parquet_row(answer: Sequence[Any]) -> Numbered:
@@ -182,12 +190,12 @@ def _rows(records: Iterator[Record], names: list[str] | None, wanted: Wanted, li
         first.append((number, values))
         if not isinstance(values, DataError):
             good.append(values)
-        if len(good) == SAMPLE:
+        if len(good) == SAMPLE or (not good and len(first) == TRIED):
             break
     found = names if names is not None else list(dict.fromkeys(name for values in good for name in values))
     if not good:
         yield from ((number, fault) for number, fault in first if isinstance(fault, DataError))
-        raise DataError("no row of this table can be read")
+        raise DataError(f"none of the first {len(first)} rows of this table can be read")
     field = text_column(found, good, wanted.text_field)
     missing = set(wanted.keep) - set(found)
     if missing and names is not None:
@@ -247,7 +255,7 @@ def _row(values: Values, field: str, identity: str | None, keep: Sequence[str], 
 
 def _joined(sentences: Sequence[Any]) -> str | None:
     """Return the text of a report that comes as sentences: strings, or objects with `text` and maybe `paragraph`."""
-    text = ""
+    pieces: list[str] = []
     before: object = None
     for number, sentence in enumerate(sentences):
         piece, paragraph = sentence, number
@@ -255,9 +263,9 @@ def _joined(sentences: Sequence[Any]) -> str | None:
             piece, paragraph = sentence.get("text"), sentence.get("paragraph", number)
         if not isinstance(piece, str):
             return None
-        text += "\n" * (number > 0 and paragraph != before) + piece
+        pieces += ["\n" if pieces and paragraph != before else "", piece]
         before = paragraph
-    return text
+    return "".join(pieces)
 
 
 def _plain(value: Any) -> Any:
@@ -272,5 +280,8 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: object) -> str:
-    text = ", ".join(map(repr, value)) if isinstance(value, list) else repr(value)
+    try:
+        text = ", ".join(map(repr, value)) if isinstance(value, list) else repr(value)
+    except RecursionError:
+        return "something too deep inside itself"
     return text if len(text) <= 300 else f"{text[:300]}…"
