@@ -16,6 +16,8 @@ Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
+Precision = Literal["fp32", "bf16", "auto"]
+"""auto: bfloat16 where the processor or GPU has instructions for it."""
 SIZE_LIMIT = 1 << 20
 """Bytes of a run description at most; a larger one is an accident or an attack."""
 
@@ -61,7 +63,7 @@ class TrainingConfig(Section):
     seed: int = Field(ge=0, strict=True)
     threads: Count
     """Processor threads; the weights are the same again only for the same number."""
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
 
 
 class RunConfig(Section):
@@ -118,7 +120,7 @@ class PretrainingConfig(Section):
     seed: int = Field(ge=0, strict=True)
     threads: Count
     """Processor threads of a process."""
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
 
 
 class PretrainConfig(Section):
@@ -143,6 +145,9 @@ class PretrainConfig(Section):
         return self
 
 
+Axis = Literal["sentences", "tokens"]
+
+
 class CompareConfig(Section):
     """Runs to set side by side: configs/compare/curve.yaml explains every key."""
 
@@ -155,6 +160,8 @@ class CompareConfig(Section):
     shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0, strict=True)]] = Field(min_length=1)
     test: dict[str, Path] = Field(min_length=1)
+    axis: Axis
+    """What the picture sets scores against: sentences trained on, or tokens that the encoders were pre-trained on."""
 
 
 ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig, CompareConfig)
