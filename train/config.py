@@ -59,6 +59,8 @@ class TrainingConfig(Section):
     warmup: Fraction
     weight_decay: Amount
     label_smoothing: Fraction
+    hidden: Fraction
+    """Share of the text's tokens hidden from the model in training, anew in every epoch."""
     max_grad_norm: Amount
     seed: int = Field(ge=0, strict=True)
     threads: Count

@@ -136,6 +136,9 @@ class Collator:
 
     encoder: Encoder
     settings: TextSettings
+    hidden: float = 0.0
+    """Share of the text's tokens that become `[MASK]`, drawn anew each time by torch's generator, which the Trainer
+    saves with a checkpoint: no window is ever read twice alike, and a resumed run draws as an unbroken one."""
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return input_ids, attention_mask [B, T], pool [B, S, T] and labels [B, S], -100 where there is none."""
@@ -145,4 +148,9 @@ class Collator:
         for index, row in enumerate(rows):
             labels[index, : len(row["labels"])] = row["labels"]
         arrays = {**vars(batch), "labels": labels}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if self.hidden:
+            ids = tensors["input_ids"]
+            marks = torch.tensor([self.encoder.pad, self.encoder.cls, self.encoder.sep, self.encoder.mask])
+            ids[(torch.rand(ids.shape) < self.hidden) & ~torch.isin(ids, marks)] = self.encoder.mask
+        return tensors

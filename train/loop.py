@@ -147,7 +147,7 @@ def build_trainer(
         model=model,
         args=arguments,
         train_dataset=window_dataset(reports, config.text),
-        data_collator=Collator(encoder, config.text),
+        data_collator=Collator(encoder, config.text, config.training.hidden),
         callbacks=callbacks,
     )
     trainer.label_smoothing = config.training.label_smoothing

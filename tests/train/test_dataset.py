@@ -75,3 +75,18 @@ def test_windows_carry_the_label_of_each_sentence_once(run_file: Path, tiny_enco
     batch = Collator(Encoder.load(tiny_encoder), settings)([data[i] for i in range(len(data))])
     assert int((batch["labels"] != IGNORED).sum()) == sum(len(report.sentences) for report in reports)
     assert batch["pool"].shape[:2] == batch["labels"].shape
+
+
+def test_hidden_tokens_are_drawn_anew_and_spare_the_signs(run_file: Path, tiny_encoder: Path) -> None:
+    settings = TextSettings(window=40, masks=1)
+    data = window_dataset(read_labelled(run_file.parent / "train.jsonl"), settings)
+    rows = [data[i] for i in range(len(data))]
+    encoder = Encoder.load(tiny_encoder)
+    whole = Collator(encoder, settings)(rows)["input_ids"]
+    first, second = (Collator(encoder, settings, hidden=0.3)(rows)["input_ids"] for _ in range(2))
+    signs = (encoder.pad, encoder.cls, encoder.sep, encoder.mask)
+    text = ~sum(whole == sign for sign in signs).bool()
+    assert (first[~text] == whole[~text]).all()
+    assert 0.2 < (first[text] == encoder.mask).float().mean() < 0.4
+    assert (first != second).any()
+    assert ((first == whole) | (first == encoder.mask)).all()
