@@ -1,6 +1,6 @@
 """Labels of real reports, kept without their text: read from data/annotations.jsonl, put to the text of a corpus.
 
-python -m train.annotations --corpus ../shared/corpus --output runs/annotated.jsonl
+python -m train.annotations --corpus ../shared/corpus --output runs/annotated
 """
 
 import hashlib
@@ -22,6 +22,8 @@ from train.corpus import corpus_files, raw_documents, source_name
 from train.dataset import GoldReport, GoldSentence
 
 log = logging.getLogger(__name__)
+HELD_OUT = 8
+"""Every so many documents one is for dev."""
 NOT_CHINESE = re.compile("[^\u3400-\u9fff]")
 
 
@@ -100,20 +102,25 @@ def labelled_reports(annotations: Sequence[Annotation], corpus: Path) -> Iterato
 
 
 def main(
-    output: Annotated[Path, typer.Option(help="Labelled file to write: real text, not to be passed on.")],
+    output: Annotated[Path, typer.Option(help="Folder for train.jsonl and dev.jsonl: real text, not to be passed on.")],
     corpus: Annotated[Path, typer.Option(help="Folder of the corpus.")] = Path("../shared/corpus"),
     annotations: Annotated[Path, typer.Option(help="Labels without text.")] = Path("data/annotations.jsonl"),
 ) -> None:
-    """Write the labelled reports of annotated corpus documents, for training beside data/train.jsonl."""
-    reports = labelled_reports(read_annotations(annotations), corpus)
-    lines = [report.model_dump_json() + "\n" for report in reports]
-    if not lines:
+    """Write the labelled reports of annotated documents: seven of eight to train on, one for dev.
+
+    Which is a document's own hash's matter, so that more annotations move none from one file to the other.
+    """
+    lines: dict[bool, list[str]] = {True: [], False: []}
+    for report in labelled_reports(read_annotations(annotations), corpus):
+        lines[int(report.id[-1], 16) % HELD_OUT == 0].append(report.model_dump_json() + "\n")
+    if not any(lines.values()):
         raise DataError(f"{corpus}: holds none of the documents of {annotations}")
-    write_whole(output, "".join(lines))
+    write_whole(output / "train.jsonl", "".join(lines[False]))
+    write_whole(output / "dev.jsonl", "".join(lines[True]))
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command(epilog="Example:  python -m train.annotations --output runs/annotated.jsonl")(main)
+    app.command(epilog="Example:  python -m train.annotations --output runs/annotated")(main)
     run(app)

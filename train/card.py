@@ -81,7 +81,7 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
         ece=metrics["model"]["ece"],
         temperature=decision.temperature,
         promise=promise,
-        train=config.data.train,
+        train="`, `".join(map(str, config.data.train)),
         dev=config.data.dev,
         epochs=config.training.epochs,
         rate=config.training.learning_rate,

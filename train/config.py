@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gangmu.errors import UsageError
 from gangmu.settings import TextSettings
@@ -40,11 +40,17 @@ class ModelConfig(Section):
 class DataConfig(Section):
     """Labelled files, split by report."""
 
-    train: Path
+    train: tuple[Path, ...] = Field(min_length=1)
+    """One file or several, read as one."""
     dev: Path
     test: Path
     samples: Path | None
     """Folder of raw reports that `make train` labels into a page at the end."""
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _several(cls, train: Any) -> Any:
+        return [train] if isinstance(train, str | Path) else train
 
 
 class TrainingConfig(Section):

@@ -112,6 +112,16 @@ def read_labelled(path: Path) -> list[GoldReport]:
     return reports
 
 
+def read_together(paths: Sequence[Path]) -> list[GoldReport]:
+    """Return the labelled reports of several files; DataError when two of them give a report the same id."""
+    reports = [(path, report) for path in paths for report in read_labelled(path)]
+    first: dict[str, Path] = {}
+    for path, report in reports:
+        if first.setdefault(report.id, path) != path:
+            raise DataError(f"{path}: id {report.id!r} stands in {first[report.id]} too; give each report its own")
+    return [report for _, report in reports]
+
+
 def _fault(error: Any) -> str:
     place = ".".join(map(str, error["loc"])) or "report"
     message = error["msg"].removeprefix("Value error, ")

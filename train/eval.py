@@ -21,7 +21,7 @@ from gangmu.labeller import Labeller, load
 from gangmu.labels import ID_OF, NAMES
 from gangmu.writing import write_whole
 from train.baselines import BASELINES
-from train.dataset import GoldReport, read_labelled
+from train.dataset import GoldReport, read_labelled, read_together
 from train.metrics import SentenceMetric, calibration_error, macro_f1_interval
 
 log = logging.getLogger(__name__)
@@ -46,14 +46,14 @@ def evaluate_baseline(name: str, train: Sequence[GoldReport], reports: Sequence[
     return _scored(reports, np.array([ID_OF[label] for label in labels]))
 
 
-def full_metrics(labeller: Labeller, data: Path, train: Path) -> dict[str, Any]:
+def full_metrics(labeller: Labeller, data: Path, train: Sequence[Path]) -> dict[str, Any]:
     """Return the content of metrics.json for a classifier on the labelled file `data`."""
     reports = read_labelled(data)
-    if not train.is_file():
-        raise DataError(f"{train}: no such file; the baselines are fitted on it: give --train FILE.jsonl")
+    if missing := [str(path) for path in train if not path.is_file()]:
+        raise DataError(f"{', '.join(missing)}: no such file; the baselines are fitted on it: give --train FILE.jsonl")
     return {
         "model": evaluate(labeller, reports),
-        "baselines": evaluate_baselines(read_labelled(train), reports),
+        "baselines": evaluate_baselines(read_together(train), reports),
         "sentences": sum(len(report.sentences) for report in reports),
         "reports": len(reports),
         "data": file_hash(data),
@@ -134,11 +134,13 @@ def main(
     data: Annotated[Path, typer.Option(help="Labelled reports, JSON Lines.")],
     model: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("models/gangmu"),
     output: Annotated[Path | None, typer.Option(help="Folder for metrics.json and confusion.png.")] = None,
-    train: Annotated[Path, typer.Option(help="What the baselines are fitted on.")] = Path("data/train.jsonl"),
+    train: Annotated[
+        list[Path] | None, typer.Option(help="What the baselines are fitted on; else data/train.jsonl.")
+    ] = None,
 ) -> None:
     """Score a checkpoint on labelled reports, beside the baselines."""
     labeller = load(model)
-    metrics = full_metrics(labeller, data, train)
+    metrics = full_metrics(labeller, data, train or [Path("data/train.jsonl")])
     Console(width=max(150, Console().width)).print(table(metrics, f"{labeller.checkpoint.name} on {data}"))
     if output:
         write_metrics(metrics, output)

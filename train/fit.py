@@ -33,7 +33,7 @@ from gangmu.view import html_page
 from gangmu.writing import write_whole
 from train.card import model_card
 from train.config import RunConfig, load_config, saved
-from train.dataset import read_labelled
+from train.dataset import read_labelled, read_together
 from train.decide import fit_decision
 from train.eval import full_metrics, table, write_metrics
 from train.loop import BestOnDev, build_trainer, newest_complete, set_seed, training_arguments
@@ -57,7 +57,7 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
     """Return the run directory after training, or going on with training, and scoring on held-out reports."""
     folder = runs / config.name
     # --- check everything before anything is loaded
-    splits = {"train": read_labelled(config.data.train), "dev": read_labelled(config.data.dev)}
+    splits = {"train": read_together(config.data.train), "dev": read_labelled(config.data.dev)}
     read_labelled(config.data.test)
     encoder_folder = find_encoder(config)
     encoder = Encoder.load(encoder_folder)
@@ -169,7 +169,7 @@ def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> 
 def _fingerprint(config: RunConfig, encoder_folder: Path) -> str:
     """Return a hash of the config, the data and the encoder: what decides the weights."""
     parts = [json.dumps(saved(config), sort_keys=True)]
-    parts += [file_hash(path) for path in (config.data.train, config.data.dev, config.data.test)]
+    parts += [file_hash(path) for path in (*config.data.train, config.data.dev, config.data.test)]
     files = (
         path for path in sorted(encoder_folder.iterdir()) if path.is_file() and path.name not in ("README.md", SUMS)
     )

@@ -7,7 +7,7 @@ from gangmu.encoding import Encoder
 from gangmu.errors import DataError
 from gangmu.labels import NAMES
 from gangmu.settings import TextSettings
-from train.dataset import IGNORED, Collator, read_labelled, window_dataset
+from train.dataset import IGNORED, Collator, read_labelled, read_together, window_dataset
 
 GOOD = {"id": "a", "sentences": [{"paragraph": 0, "text": "會(huì)議召開,議事。", "label": "other"}]}
 
@@ -90,3 +90,10 @@ def test_hidden_tokens_are_drawn_anew_and_spare_the_signs(run_file: Path, tiny_e
     assert 0.2 < (first[text] == encoder.mask).float().mean() < 0.4
     assert (first != second).any()
     assert ((first == whole) | (first == encoder.mask)).all()
+
+
+def test_several_files_are_read_as_one(tmp_path: Path) -> None:
+    first, second = (write(tmp_path / f"{name}.jsonl", {**GOOD, "id": name}) for name in "ab")
+    assert [report.id for report in read_together([first, second])] == ["a", "b"]
+    with pytest.raises(DataError, match=r"c.jsonl: id 'a' stands in .*a.jsonl too"):
+        read_together([first, write(tmp_path / "c.jsonl", {**GOOD, "id": "a"})])

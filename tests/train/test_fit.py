@@ -71,7 +71,7 @@ def test_metrics_follow_the_contract(finished_run: Path, run_file: Path) -> None
     assert set(metrics["model"]) == keys
     assert set(metrics["baselines"]) == {"majority", "keyword rules", "TF-IDF + linear"}
     again = full_metrics(
-        gangmu.load(finished_run / "best"), run_file.parent / "test.jsonl", run_file.parent / "train.jsonl"
+        gangmu.load(finished_run / "best"), run_file.parent / "test.jsonl", [run_file.parent / "train.jsonl"]
     )
     assert again == metrics
 
