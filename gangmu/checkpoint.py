@@ -13,12 +13,14 @@ from gangmu.decision import Decision, load_decision
 from gangmu.encoding import Encoder
 from gangmu.errors import CheckpointError
 from gangmu.labels import NAMES
+from gangmu.ngrams import NgramModel, load_ngrams
 from gangmu.settings import TextSettings, load_settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 SUMS = "SHA256SUMS"
+NGRAMS = "ngrams.safetensors"
 CLASSIFIER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "settings.json", "decision.json")
 HOW_TO_GET = "`make train` writes one into runs/NAME/best"
 
@@ -33,6 +35,8 @@ class Checkpoint:
     settings: TextSettings
     decision: Decision
     encoder: Encoder
+    ngrams: NgramModel | None = None
+    """The linear model whose logits are added to the encoder's, where the checkpoint has one."""
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -49,7 +53,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}"
         )
     name = f"{folder.resolve().name}@{checkpoint_hash(folder)[:12]}"
-    return Checkpoint(folder, name, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
+    decision, ngrams = load_decision(folder / "decision.json"), load_ngrams(folder / NGRAMS)
+    return Checkpoint(folder, name, settings, decision, Encoder.load(folder), ngrams)
 
 
 def checkpoint_hash(folder: Path) -> str:
@@ -74,7 +79,8 @@ def verify(folder: Path) -> None:
             faults.append(f"  {name}: missing")
         elif (found := file_hash(path)) != expected:
             faults.append(f"  {name}: sha256 {found[:16]}…, expected {expected[:16]}…")
-    faults += [f"  {name}: not listed" for name in CLASSIFIER_FILES if (folder / name).exists() and name not in listed]
+    known = (*CLASSIFIER_FILES, NGRAMS)
+    faults += [f"  {name}: not listed" for name in known if (folder / name).exists() and name not in listed]
     if faults:
         lines = [f"{folder}: files do not match {SUMS}; copy or train the checkpoint again:", *faults]
         raise CheckpointError("\n".join(lines))

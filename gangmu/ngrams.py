@@ -45,6 +45,10 @@ class NgramModel:
             found[:, label] = np.bincount(rows, values * self.weights[buckets, label], minlength=len(sentences))
         return found + self.bias
 
+    def scaled(self, weight: float) -> "NgramModel":
+        """Return the model with its logits multiplied, for its place beside an encoder's."""
+        return NgramModel(self.weights * np.float32(weight), self.rarity, self.bias * np.float32(weight))
+
     def save(self, path: Path) -> None:
         """Write the model as safetensors, fp16."""
         save_file({name: array.astype(np.float16) for name, array in vars(self).items()}, path)

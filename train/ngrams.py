@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from gangmu.labels import NAMES
@@ -32,3 +35,17 @@ def fit_ngrams(reports: Sequence[GoldReport]) -> NgramModel:
         weights[:, found.classes_] = found.coef_.T
         bias[found.classes_] = found.intercept_
     return NgramModel(weights, rarity, bias)
+
+
+def best_weight(encoder: NDArray[np.float32], ngrams: NDArray[np.float32], gold: NDArray[np.int64]) -> float:
+    """Return the weight of the n-gram logits beside the encoder's, both [n, 5], with the least log loss; not below 0.
+
+    A temperature is fitted with it, so that the weight is of what the two say and not of how sure they are.
+    """
+
+    def loss(x: NDArray[np.float64]) -> float:
+        joint = np.exp(x[0]) * (encoder + x[1] * ngrams)
+        return -float(log_softmax(joint, axis=1)[np.arange(len(gold)), gold].mean())
+
+    found = minimize(loss, np.array([0.0, 1.0]), method="L-BFGS-B", bounds=[(-3, 3), (0, 20)])
+    return float(found.x[1])
