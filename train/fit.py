@@ -16,7 +16,6 @@ from typing import Annotated, Any
 import torch
 import typer
 import yaml
-from rich.console import Console
 from transformers import AutoModelForTokenClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -35,8 +34,9 @@ from train.card import model_card
 from train.config import RunConfig, load_config, saved
 from train.dataset import read_labelled
 from train.decide import fit_decision
-from train.eval import full_metrics, table, write_metrics
+from train.eval import evaluate_file, write_evaluation
 from train.loop import BestOnDev, build_trainer, newest_complete, set_seed, training_arguments
+from train.tables import print_metrics
 
 log = logging.getLogger(__name__)
 RUNS = Path("runs")
@@ -200,16 +200,17 @@ def _git(*arguments: str) -> str:
 def _finish(config: RunConfig, folder: Path) -> Path:
     """Score the best checkpoint, write card, metrics and samples, print the table."""
     labeller = load(folder / "best")
-    metrics = full_metrics(labeller, config.data.test, config.data.train)
-    Console(width=max(150, Console().width)).print(table(metrics, f"{folder / 'best'} on {config.data.test}"))
+    evaluation = evaluate_file(labeller, config.data.test, config.data.train)
+    metrics = evaluation.metrics
+    print_metrics(metrics, f"{folder / 'best'} on {config.data.test}")
     card = model_card(config, folder / "best", metrics, labeller.checkpoint.decision)
     save_texts(folder / "best", config.text, labeller.checkpoint.decision, card)
     metrics["checkpoint"] = checkpoint_hash(folder / "best")
     if config.data.samples:
         _label_samples(labeller, config.data.samples, folder / "samples.html")
-    write_metrics(metrics, folder)
+    write_evaluation(evaluation, folder)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    log.info("run directory: %s; checkpoint: %s; scores: %s", folder, folder / "best", folder / "metrics.json")
+    log.info("run directory: %s; checkpoint: %s; scores: %s", folder, folder / "best", folder / "evaluation.html")
     return folder
 
 
