@@ -87,8 +87,8 @@ def slices_table(slices: dict[str, dict[str, dict[str, Any]]]) -> Table:
         if len(found) > MOST:
             continue
         for name, row in found.items():
-            f1 = [f"{_number(row['f1'][label])} ({row['support'][label]})" for label in NAMES]
-            cells = [ranged(row, "accuracy"), f"{row['soft_accuracy']:.3f}", _number(row["macro_f1"]), *f1]
+            f1 = [f"{_number(row['f1'][label], '.2f')} ({row['support'][label]})" for label in NAMES]
+            cells = [ranged(row, "accuracy"), f"{row['soft_accuracy']:.3f}", _number(row["macro_f1"], ".3f"), *f1]
             shown.add_row(f"{key}: {name}", str(row["reports"]), str(row["sentences"]), *cells)
         shown.add_section()
     return shown
@@ -124,8 +124,8 @@ def spread(found: dict[str, Any], line: str = "\n") -> str:
     return f"{found['mean']:.3f}{line}({found['low']:.3f}, {found['high']:.3f})"
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _print_decision(console: Console, figures: dict[str, Any], title: str) -> None:
@@ -154,5 +154,6 @@ def _print_decision(console: Console, figures: dict[str, Any], title: str) -> No
         promised.add_row(f"{row['risk']:.0%}", threshold, f"{row['coverage']:.1%}", error)
     console.print(promised)
     also = figures["also"]
+    named = f"named from a score of {also['threshold']}" if also["threshold"] < 1 else "never named"
     found = f"precision {also['precision']:.2f}, recall {also['recall']:.2f}, F1 {also['f1']:.2f} of {also['support']}"
-    console.print(f"Second function (also) from a score of {also['threshold']}, out of fold: {found}")
+    console.print(f"Second function (also): {named}; out of fold {found}")

