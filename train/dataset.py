@@ -131,6 +131,8 @@ def _parsed(line: bytes, faults: list[str]) -> Any:
         return json.loads(line.decode("utf-8"), object_pairs_hook=once)
     except UnicodeDecodeError as error:
         faults.append(f"not UTF-8 text at byte {error.start + 1} of the line; save the file as UTF-8")
+    except json.JSONDecodeError as error:
+        faults.append(f"not one JSON object: {error.msg} at character {error.pos + 1}")
     except (ValueError, RecursionError) as error:
         faults.append(f"not one JSON object: {error}")
     return None
