@@ -34,8 +34,8 @@ label: setup  ## Label reports: make label REPORTS="my reports/甲.txt" ARGS="--
 	@if [ -e "$$REPORTS" ]; then $(BIN)/gangmu label "$$REPORTS" --model "$(MODEL)" $(ARGS); \
 	else $(BIN)/gangmu label $(REPORTS) --model "$(MODEL)" $(ARGS); fi
 
-eval: setup  ## Score a checkpoint on labelled reports: make eval DATA=file.jsonl MODEL=models/gangmu
-	$(BIN)/python -m train.eval --model "$(MODEL)" --data "$(DATA)" $(ARGS)
+eval: setup  ## Score a checkpoint on labelled reports, open the page of scores and errors: make eval DATA=mine.jsonl
+	$(BIN)/python -m train.eval --model "$(MODEL)" --data "$(DATA)" --open $(ARGS)
 
 test: setup  ## Run the tests (no network, under 4 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

@@ -67,6 +67,8 @@ class TrainingConfig(Section):
     label_smoothing: Fraction
     hidden: Fraction
     """Share of the text's tokens hidden from the model in training, anew in every epoch."""
+    ngrams: bool = Field(strict=True)
+    """Fit a linear model on character n-grams too, whose logits are added to the encoder's."""
     max_grad_norm: Amount
     seed: int = Field(ge=0, strict=True)
     threads: Count

@@ -1,5 +1,6 @@
 """Labelled reports -> the linear model on character n-grams that a checkpoint carries beside its encoder."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,10 +10,12 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from gangmu.labeller import Labeller
 from gangmu.labels import NAMES
 from gangmu.ngrams import BUCKETS, NgramModel, counts, tfidf
-from train.dataset import GoldReport
+from train.dataset import GoldReport, gold_of
 
+log = logging.getLogger(__name__)
 STRENGTH = 10.0
 """Inverse of the regularisation: 3 gave up goals, 30 was no better (folds of real reports)."""
 
@@ -35,6 +38,16 @@ def fit_ngrams(reports: Sequence[GoldReport]) -> NgramModel:
         weights[:, found.classes_] = found.coef_.T
         bias[found.classes_] = found.intercept_
     return NgramModel(weights, rarity, bias)
+
+
+def ngrams_beside(labeller: Labeller, train: Sequence[GoldReport], dev: Sequence[GoldReport]) -> NgramModel:
+    """Return the linear model fitted on `train`, weighted for its place beside the labeller's encoder by `dev`."""
+    model = fit_ngrams(train)
+    encoder = np.concatenate(labeller.logits([report.texts for report in dev]))
+    alone = model.logits([text for report in dev for text in report.texts])
+    weight = best_weight(encoder, alone, gold_of(dev).label)
+    log.info("n-gram logits count %.2f times beside the encoder's", weight)
+    return model.scaled(weight)
 
 
 def best_weight(encoder: NDArray[np.float32], ngrams: NDArray[np.float32], gold: NDArray[np.int64]) -> float:

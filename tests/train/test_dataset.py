@@ -60,6 +60,43 @@ def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
     assert error.value.exit_code == 65
 
 
+def test_faults_of_bytes_keys_and_ids_have_their_lines_too(tmp_path: Path) -> None:
+    good = json.dumps(GOOD, ensure_ascii=False)
+    first = '{"paragraph": 0, "text": "甲。", "label": "goal", "also": "goal"}'
+    second = '{"paragraph": 0, "text": "半\\ud83d字", "label": "other"}'
+    lines = [
+        '{"id": "a", "sentences": [{"paragraph": 0, "text": "甲。", "label": "措施"}]}'.encode(),
+        good.encode(),  # its id stands in a line that has a fault of its own
+        good.replace('"a"', '"b"').encode("gb18030"),
+        '{"id": "c", "id": "d", "sentences": [{"paragraph": 0, "text": "甲", "label": "goal", "label": "x"}]}'.encode(),
+        f'{{"id": "e", "sentences": [{first}, {second}]}}'.encode(),
+        b"[1, 2]",
+        b'{"id": "f", "sentences": [{"paragraph": "0", "label": "other"}]}',
+    ]
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    with pytest.raises(DataError) as error:
+        read_labelled(path)
+    found = [fault.removeprefix(f"{path}:") for fault in error.value.faults]
+    expected = [
+        "1: sentences.0.label: label '措施' is not one of",
+        "2: id 'a' stands already in line 1",
+        "3: not UTF-8 text at byte",
+        "4: key 'label' stands 2 times; keep one",
+        "4: key 'id' stands 2 times; keep one",
+        "4: sentences.0.label: label 'x' is not one of",
+        "5: sentences.0: also 'goal' is the label itself",
+        "5: sentences.1.text: ",
+        "6: report: Input should be a valid dictionary",
+        "7: sentences.0.paragraph: Input should be a valid integer",
+        "7: sentences.0.text: Field required",
+    ]
+    assert len(found) == len(expected), found
+    for fault, start in zip(found, expected, strict=True):
+        assert fault.startswith(start)
+        assert fault.encode()
+
+
 def test_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_labelled(tmp_path / "x.jsonl")

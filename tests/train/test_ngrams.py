@@ -1,14 +1,19 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+import gangmu
+from gangmu.checkpoint import NGRAMS
 from gangmu.errors import CheckpointError
+from gangmu.labeller import Labeller
 from gangmu.labels import ID_OF
 from gangmu.ngrams import BUCKETS, END, START, load_ngrams, tfidf
 from train.dataset import read_labelled
-from train.ngrams import fit_ngrams
+from train.ngrams import best_weight, fit_ngrams
 
 TEXTS = ["要健全联席会议制度。", "要要要深入排查隐患。", "会议召开。", "𠀀𠀀与surrogate"]
 
@@ -42,3 +47,32 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"no tensors")
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_ngrams(tmp_path / "x")
+
+
+def test_the_weight_is_that_of_what_the_two_know() -> None:
+    random = np.random.default_rng(0)
+    gold = random.integers(0, 5, 2000)
+    right = (3 * np.eye(5)[gold] + random.normal(size=(2000, 5))).astype(np.float32)
+    noise = random.normal(size=(2000, 5)).astype(np.float32)
+    assert best_weight(right, noise, gold) < 0.2
+    assert best_weight(noise, right, gold) > 5
+    assert best_weight(right, right, gold) > 0
+
+
+def test_a_run_carries_them_beside_the_encoder(finished_run: Path, checkpoint: Path) -> None:
+    loaded = gangmu.load(checkpoint)
+    assert loaded.checkpoint.ngrams is not None
+    bare = Labeller(replace(loaded.checkpoint, ngrams=None), loaded.engine)
+    texts = ["要健全联席会议制度。", "会议召开。"]
+    added = loaded.logits([texts])[0] - bare.logits([texts])[0]
+    assert np.abs(added - loaded.checkpoint.ngrams.logits(texts)).max() < 1e-5
+
+
+def test_a_changed_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "x")
+    path = tmp_path / "x" / NGRAMS
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(CheckpointError, match=NGRAMS):
+        gangmu.load(tmp_path / "x")
