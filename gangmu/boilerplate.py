@@ -1,62 +1,45 @@
-"""Rules that empty lines of web pages which are no part of the report: credits, buttons, links, footers.
+"""The rule for lines of web pages that are no part of the report: credits, buttons, links, footers.
 
 Only whole lines, short and without a stop, whose every part is known: whatever else stands in a line keeps it all.
 Bylines (记者 …) are part of a report.
 """
 
 import re
-from collections.abc import Callable
 
 from gangmu.edits import Edit
 
-LONGEST = 120
-"""Characters; longer lines are text."""
+SHORT_LINE = re.compile("\n[^\n]{1,120}+(?<![。！？；])(?=\n)")
+"""Longer lines are text. The newline before it is in, which makes it quick to find."""
 
 
-def page_lines(text: str) -> list[Edit]:
-    """Return edits that empty lines of source, credits, date, counter, font size, print and share buttons.
-
-    >>> from gangmu.cleaning import clean
-    >>> clean("来源：某县融媒体中心 发布时间：2031-05-04 【字号：大 中 小】\\n会议召开。\\n责任编辑：小禾").text
-    '\\n会议召开。\\n'
-    >>> clean("来源：县级财政\\n编辑：修改来稿，送交审核\\n资金来源：中央财政").text
-    '来源：县级财政\\n编辑：修改来稿，送交审核\\n资金来源：中央财政'
-    """
-    return _emptied(text, _is_furniture)
-
-
-def neighbour_links(text: str) -> list[Edit]:
-    """Return edits that empty lines that lead to another page.
+def boilerplate_lines(text: str) -> list[Edit]:
+    """Return edits that empty lines of page furniture, links to other pages and site footers.
 
     >>> from gangmu.cleaning import clean
-    >>> clean("上一篇：全县春耕现场会召开\\n下一页\\n相关附件>>\\n下一条路修到哪里").text
-    '\\n\\n\\n下一条路修到哪里'
+    >>> clean("责任编辑：小禾\\n会议召开\\n上一篇：春耕现场会召开\\n版权所有 某县政府办").text
+    '\\n会议召开\\n\\n'
     """
-    return _emptied(text, LINK.fullmatch)
+    lines = SHORT_LINE.finditer(f"\n{text}\n")
+    return [Edit(m.start(), m.end() - 1, "") for m in lines if is_boilerplate(m[0].strip())]
 
 
-def site_footers(text: str) -> list[Edit]:
-    """Return edits that empty lines that name the place in a site, its owner or its licence.
+def is_boilerplate(line: str) -> bool:
+    """Return whether a line is boilerplate alone.
 
-    >>> from gangmu.cleaning import clean
-    >>> clean("当前位置：首页 > 政务动态\\n会议召开\\n版权所有 某县政府办 某ICP备00000000号").text
-    '\\n会议召开\\n'
+    >>> is_boilerplate("来源：县级财政"), is_boilerplate("资金来源：县财政局"), is_boilerplate("下一条路修到哪里")
+    (False, False, False)
     """
-    return _emptied(text, FOOTER.fullmatch)
+    return is_furniture(line) or is_link(line) or is_footer(line)
 
 
-def _emptied(text: str, is_boilerplate: Callable[[str], object]) -> list[Edit]:
-    edits = []
-    start = 0
-    for line in text.split("\n"):
-        if 0 < len(line) <= LONGEST and line[-1] not in "。！？；" and is_boilerplate(line.strip()):
-            edits.append(Edit(start, start + len(line), ""))
-        start += len(line) + 1
-    return edits
+def is_furniture(line: str) -> bool:
+    """Return whether a line holds source, credits, date, counter, font size, print and share buttons alone.
 
+    One of its parts is sure to be one, or two name reviewers: 审核：水利局 alone may be a step of some procedure.
 
-def _is_furniture(line: str) -> bool:
-    """Return whether all parts of a line are page furniture, one of them surely or two of them reviewers."""
+    >>> is_furniture("来源：某县融媒体中心 发布时间：2031-05-04 【字号：大 中 小】"), is_furniture("审核：水利局")
+    (True, False)
+    """
     kinds = []
     end = 0
     while part := PART.match(line, end):
@@ -65,11 +48,29 @@ def _is_furniture(line: str) -> bool:
     return end == len(line) and ("sure" in kinds or kinds.count("review") > 1)
 
 
+def is_link(line: str) -> bool:
+    """Return whether a line leads to another page.
+
+    >>> [is_link(line) for line in ("上一篇：全县春耕现场会召开", "下一页", "相关附件>>", "下一页怎么写")]
+    [True, True, True, False]
+    """
+    return LINK.fullmatch(line) is not None
+
+
+def is_footer(line: str) -> bool:
+    """Return whether a line names the place in a site, its owner or its licence.
+
+    >>> is_footer("当前位置：首页 > 政务动态"), is_footer("版权所有 某县政府办 某ICP备00000000号")
+    (True, True)
+    """
+    return FOOTER.fullmatch(line) is not None
+
+
 def _part() -> re.Pattern[str]:
     """Return what matches one part of a line of page furniture, and whether it is sure to be one."""
     han = "[\u3400-\u9fff]"
     colon = " ?[：:/] ?"
-    person = f"(?:{han}{{2,4}}|{han} {han})(?![：:\u3400-\u9fff])"
+    person = f"(?:{han}{{2,3}}|{han} {han})(?![：:\u3400-\u9fff])"
     name = f"(?:[\u3400-\u9fff·]{{2,12}}|{han} {han}|[A-Za-z]{{2,12}})(?![：:\u3400-\u9fff])"
     names = f"{name}(?:[、，, /]{name})*"
     date = r"\d[\d年月日时分秒:：/. -]*"
@@ -85,10 +86,10 @@ def _part() -> re.Pattern[str]:
         f"(?:信息|文章|稿件|新闻|内容|原文|本文|图片)?(?:来源|稿源)[于自]?{colon}(?={medium}*(?:{press})){medium}+",
         f"(?:发布|更新|上传|录入|发表|推送|编发)(?:时间|日期){colon}{date}",
         f"(?:发布|录入)(?:机构|单位|部门|人|者){colon}{names}",
-        rf"(?:浏览|点击|阅读|访问|查看)(?:次数|人数|数|量)(?:{colon}| )?[\d,.万+]*(?: ?人?次)?",
+        rf"(?:浏览|点击|阅读|访问|查看)(?:(?:次数|人数|数|量)(?:{colon}| )?[\d,.万+]*|{colon}\d+)(?: ?人?次)?",
         rf"字[号体](?:大小)?(?:{colon}| )?(?:[ /|【(（\[]*(?:{sizes})[】)）\]]*)+",
         f"打印{page}|关闭(?:{page}|窗口)|收藏{page}|返回(?:顶部|首页|列表|上一页|上页)|回到顶部|复制链接",
-        r"[【\[](?:打印|关闭|收藏|分享|返回|纠错|推荐)[】\]]|我要纠错|网页纠错|加入收藏|设为首页|语音播报|无障碍阅读",
+        r"(?<=[【\[])(?:打印|关闭|收藏|分享|返回|纠错|推荐)(?=[】\]])|我要纠错|网页纠错|加入收藏|设为首页|语音播报|无障碍阅读",
         f"分享[到至](?:{colon}| )?(?:(?:{sites})[ 、|/]*)*",
         '(?:打开|使用|用)?(?:手机|微信)?[“"]?扫(?:一扫|描二维码|码)[”"]?'
         rf"(?:[，, ]?(?:{views})[^，。；！？]{{0,14}})?(?![^ 】）)\]])",

@@ -72,12 +72,22 @@ def unreadable(text: str) -> list[Edit]:
     return [Edit(m.start(), m.end(), PRIVATE.get(m[0], BOX)) for m in UNREADABLE.finditer(text)]
 
 
-def spaces(text: str) -> list[Edit]:
-    r"""Return edits that make a run of spaces, ideographic ones included, one space.
+def blanks(text: str) -> list[Edit]:
+    r"""Return edits that make every blank, ideographic ones and tabs included, a space.
 
     >>> from gangmu.cleaning import clean
-    >>> clean("市委书记\u3000\u3000陈某\xa0 出席").text
+    >>> clean("市委书记\u3000陈某\xa0出席").text
     '市委书记 陈某 出席'
+    """
+    return replaced(text, BLANK, " ")
+
+
+def doubled_spaces(text: str) -> list[Edit]:
+    """Return edits that make a run of spaces one space.
+
+    >>> from gangmu.cleaning import clean
+    >>> clean("市委书记   陈某").text
+    '市委书记 陈某'
     """
     return replaced(text, SPACES, " ")
 
@@ -89,7 +99,7 @@ def _decoded(name: str) -> str | None:
     found = html.unescape(f"&{name};").translate(USUAL)
     if len(found) != 1 or _in_entity(found):
         return None
-    return INVISIBLE.sub("", LINE_END.sub("\n", found))
+    return INVISIBLE.sub("", BLANK.sub(" ", LINE_END.sub("\n", found)))
 
 
 def _in_entity(sign: str) -> bool:
@@ -128,8 +138,9 @@ BLANKS = "\t\x07\xa0\u1680\u2000-\u200a\u202f\u205f\u3000\ue5e5"
 STRANGE = "\ue000-\ue5e4\ue5e6-\uf8ff\ud800-\udfff\ufdd0-\ufdef\ufffd-\uffff\U000f0000-\U0010ffff"
 LINE_END = re.compile(f"\r\n|[{BREAKS}]")
 INVISIBLE = re.compile(f"[{HIDDEN}]+")
-UNREADABLE = re.compile(f"\ufffd+|[{STRANGE}]")
-SPACES = re.compile(f"[ {BLANKS}]{{2,}}|[{BLANKS}]")
+UNREADABLE = re.compile(f"[{STRANGE}](?:(?<=\ufffd)\ufffd+)?")
+BLANK = re.compile(f"[{BLANKS}]")
+SPACES = re.compile("  +")
 PRIVATE = dict(zip("\uf06c\uf06e\uf075\uf0a7\uf0b7\uf0d8\uf0fc", "●■◆▪•➢✓", strict=True))  # Wingdings and Symbol
 NAME = r"#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31}"
 ESCAPE = re.compile("amp|AMP|#0*38|#[xX]0*26")

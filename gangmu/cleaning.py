@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gangmu import characters
-from gangmu.boilerplate import neighbour_links, page_lines, site_footers
+from gangmu import characters, glosses
+from gangmu.boilerplate import boilerplate_lines
 from gangmu.edits import CleanText, Edit, Rule
 from gangmu.glosses import lost_characters, pinyin_glosses
 from gangmu.punctuation import doubled_signs, narrow_brackets, narrow_signs
@@ -48,7 +48,7 @@ def clean_sentence(raw: str) -> str:
     >>> clean_sentence(" 會(huì)議指出,要創(chuàng)新方法。 "), clean_sentence("責任編輯:小禾")
     ('会议指出，要创新方法。', '责任编辑：小禾')
     """
-    return " ".join(_cleaned(raw, len(RULES) - LINE_RULES).text.split())
+    return " ".join(_cleaned(raw, SENTENCE_RULES).text.split())
 
 
 def changes(raw: str) -> list[Change]:
@@ -59,15 +59,16 @@ def changes(raw: str) -> list[Change]:
     traditional 1 2 會 会
     lost_characters 2 7 ?mào) □
     """
-    return [
-        Change(rule.__name__, *found.raw_range(start, end), found.text[start:end], replacement)
-        for rule, found, edits, _ in _steps(raw, len(RULES))
-        for start, end, replacement in edits
-    ]
+    found = []
+    for rule, before, edits, _ in _steps(raw, len(RULES)):
+        places = before.raw_ranges([(edit.start, edit.end) for edit in edits])
+        for (start, end), edit in zip(places, edits, strict=True):
+            found.append(Change(rule.__name__, start, end, before.text[edit.start : edit.end], edit.replacement))
+    return found
 
 
 def _cleaned(raw: str, rules: int) -> CleanText:
-    cleaned = CleanText.untouched(raw)
+    cleaned = CleanText(raw)
     for step in _steps(raw, rules):
         cleaned = step[-1]
     return cleaned
@@ -75,19 +76,25 @@ def _cleaned(raw: str, rules: int) -> CleanText:
 
 def _steps(raw: str, rules: int) -> Iterator[tuple[Rule, CleanText, Sequence[Edit], CleanText]]:
     """Yield each of the first rules that has edits to make, with the text it found, its edits and the text it left."""
-    cleaned = CleanText.untouched(raw)
-    concerned = _concerned(raw)
+    cleaned = CleanText(raw)
+    present, concerned = _concerned(raw)
     for number, (rule, _) in enumerate(RULES[:rules]):
         if concerned >> number & 1 and (edits := rule(cleaned.text)):
             found, cleaned = cleaned, cleaned.edited(edits)
-            concerned |= _concerned("".join({edit.replacement for edit in edits}))
+            present |= _concerned("".join({edit.replacement for edit in edits}))[0]
+            concerned = present  # signs may stand in a row now that did not before
             yield rule, found, edits, cleaned
 
 
-def _concerned(text: str) -> int:
-    """Return a bit for each rule that has a sign in the text: one look at each character in place of one a rule."""
-    units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)
-    return int(np.bitwise_or.reduce(_rules_of_units()[units]))
+def _concerned(text: str) -> tuple[int, int]:
+    """Return a bit for each rule with a sign in the text, and one for each that may have something to change.
+
+    One look at each character takes the place of one a rule.
+    """
+    rules = _rules_of_units()[np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)]
+    present = int(np.bitwise_or.reduce(rules))
+    rows = int(np.bitwise_or.reduce(rules[1:] & rules[:-1]))
+    return present, present & ~IN_A_ROW | rows & IN_A_ROW
 
 
 @lru_cache
@@ -107,16 +114,16 @@ RULES: tuple[tuple[Rule, Signs], ...] = (
     (characters.unusual_forms, "".join(map(chr, characters.USUAL))),
     (characters.entities, "&"),
     (characters.unreadable, characters.STRANGE),
-    (characters.spaces, " " + characters.BLANKS),
-    (pinyin_glosses, "(（"),
+    (characters.blanks, characters.BLANKS),
+    (characters.doubled_spaces, " "),
+    (pinyin_glosses, glosses.LETTER),
     (traditional, traditional_signs),
-    (lost_characters, f"?？{characters.BOX}"),
+    (lost_characters, glosses.TONED),
     (narrow_brackets, "("),
     (narrow_signs, ",;:?!"),
     (doubled_signs, "，。；：、"),
-    (page_lines, r"\s\S"),
-    (neighbour_links, r"\s\S"),
-    (site_footers, r"\s\S"),
+    (boilerplate_lines, r"\s\S"),
 )
-LINE_RULES = 3
-"""The last of them, which empty whole lines."""
+SENTENCE_RULES = len(RULES) - 1
+IN_A_ROW = sum(1 << i for i, (rule, _) in enumerate(RULES) if rule in (characters.doubled_spaces, doubled_signs))
+"""The rules that need two of their signs side by side."""

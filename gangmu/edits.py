@@ -25,21 +25,20 @@ Rule = Callable[[str], Sequence[Edit]]
 class CleanText:
     """Clean text, and the place of each of its characters in the raw text.
 
-    `offsets` [characters, 2]: start and end, in code points of the raw text, of what the character stands for.
+    `offsets` [characters, 2]: start and end, in code points of the raw text, of what the character stands for; None
+    while every character stands where it stood.
     """
 
     text: str
-    offsets: NDArray[np.uint32]
+    offsets: NDArray[np.uint32] | None = None
 
-    @classmethod
-    def untouched(cls, raw: str) -> "CleanText":
-        """Return raw text as it is, each character in its own place."""
-        places = np.arange(len(raw) + 1, dtype=np.uint32)
-        return cls(raw, np.stack([places[:-1], places[1:]], axis=1))
-
-    def raw_range(self, start: int, end: int) -> tuple[int, int]:
-        """Return the raw code points that clean characters start..end came from."""
-        return int(self.offsets[start, 0]), int(self.offsets[end - 1, 1])
+    def raw_ranges(self, spans: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        """Return for each (start, end) of clean text, none of them empty, that of the raw text it came from."""
+        if self.offsets is None or not spans:
+            return spans
+        places = np.array(spans)
+        starts, ends = self.offsets[places[:, 0], 0].tolist(), self.offsets[places[:, 1] - 1, 1].tolist()
+        return list(zip(starts, ends, strict=True))
 
     def edited(self, edits: Sequence[Edit]) -> "CleanText":
         """Return this text with the edits made."""
@@ -51,11 +50,12 @@ class CleanText:
         pieces.append(self.text[done:])
         return CleanText("".join(pieces), self._moved([e for e in edits if e.end - e.start != len(e.replacement)]))
 
-    def _moved(self, shorter: Sequence[Edit]) -> NDArray[np.uint32]:
+    def _moved(self, shorter: Sequence[Edit]) -> NDArray[np.uint32] | None:
         """Return the offsets after edits that shorten: what is left of an edit's characters stands for all of them."""
         if not shorter:
             return self.offsets
-        offsets = self.offsets.copy()
+        places = np.arange(len(self.text) + 1, dtype=np.uint32)
+        offsets = np.stack([places[:-1], places[1:]], axis=1) if self.offsets is None else self.offsets.copy()
         kept = np.ones(len(offsets), np.bool_)
         for start, end, replacement in shorter:
             rest = start + len(replacement)

@@ -74,5 +74,5 @@ NEUTRAL = "de|le|men|zi|me|zhe|ma|ba|ne|tou|shang|li"
 GLOSS = f"[(（](?:{TONE}|{NEUTRAL})[)）]"
 GLOSSES = re.compile(rf"[(（](?<=[{HAN}][(（])(?:{TONE}|{NEUTRAL})[)）](?:{GLOSS})*")
 # Whatever pinyin follows is part of it, so that nothing stays that would be lost anew.
-LOST = re.compile(rf"[?？{BOX}](?P<syllables>(?:[(（]?{TONE}[)）])+)")
+LOST = re.compile(rf"[?？{BOX}](?P<syllables>[(（]?{TONE}[)）](?:{GLOSS}|{TONE}[)）])*)")
 LOST_RUN = re.compile(rf"(?:{LOST.pattern.replace('?P<syllables>', '?:')})+")

@@ -1,30 +1,37 @@
 """Clean text -> sentences, as data/GUIDE.md defines them, each with its place in the raw text."""
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gangmu.cleaning import clean
 
 QUOTED_LIMIT = 60
-"""A quotation up to this long is short: ；！？… inside it end nothing."""
+"""A quotation up to this long is short: of the stops in it only 。 ends a sentence."""
 BRACKETS = {"》": "《", "〉": "〈", "）": "（", ")": "(", "】": "【", "〕": "〔"}
-QUOTATIONS = {"”": "“", "’": "‘", "」": "「", "』": "『", '"': '"'}
+QUOTATIONS = {"”": "“", "’": "‘", "」": "「", "』": "『"}
 OPENING = BRACKETS | QUOTATIONS
-WEAK = "！？!?…；;"
-STOPS = f"。{WEAK}"
-CLOSERS = "”’）)》〉」』】〕]"
-STOP = re.compile(f"[{STOPS}]")
-WEAK_STOP = re.compile(f"[{WEAK}]")
-PAIRED = re.compile(f"[{re.escape(''.join((*OPENING, *OPENING.values())))}\n]")
+STOPS = "。！？!?…；;"
+WORDLESS = STOPS + "".join(OPENING) + ' "'
+MARKS = WORDLESS.replace(" ", "") + "".join(OPENING.values())
+COMMAS = tuple("，、：,:")
+PLAIN = f"[^{re.escape(MARKS)}\n]"
+INNER = f"《{PLAIN}*+》|（{PLAIN}*+）"
+PAIR = f"“(?:{PLAIN}++|{INNER})*+”|{INNER}"
+# A sentence whose marks are plain pairs and its stop, as most are, or the rest of the line.
+SIMPLE_OR_LINE = re.compile(
+    f"[ \n]*+(?:((?:(?! ){PLAIN}|{PAIR})(?:{PLAIN}++|{PAIR})*+"
+    f"(?:[。！？…；]++(?! *+[{re.escape(WORDLESS)}{''.join(COMMAS)}])|(?<! )(?=\n|\\Z)))|([^\n]+))"
+)
+MARK = re.compile(f"[{re.escape(MARKS)}]")
+STRAIGHT = re.compile('"([^"]*)"')
 # of an address, or any other Latin text
 LATIN_STOP = re.compile("(?<=[0-9A-Za-z/=&])[?!;](?=[0-9A-Za-z/=&%])")
-# A straight mark that nothing opened closes when the line ends behind it. No sentence begins with a comma.
-END = re.compile(f'\\n|[{STOPS}](?:[{STOPS}{re.escape(CLOSERS)} ]|"(?![^\\n]))*+(?![，、：,:])')
+ENDING = re.compile(f"[{re.escape(WORDLESS[:-1])}]+")
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A sentence of a report: clean text, its range in the raw text in code points, its paragraph from 0."""
 
     text: str
@@ -41,12 +48,13 @@ def split_sentences(raw: str) -> list[Sentence]:
     """
     cleaned = clean(raw)
     text = cleaned.text
-    sentences: list[Sentence] = []
+    spans = sentence_spans(text)
+    sentences = []
     paragraph = last = 0
-    for start, end in sentence_spans(text):
-        if sentences and "\n" in text[last:start]:
+    for (start, end), (raw_start, raw_end) in zip(spans, cleaned.raw_ranges(spans), strict=True):
+        if start != last and last and "\n" in text[last:start]:
             paragraph += 1
-        sentences.append(Sentence(text[start:end], *cleaned.raw_range(start, end), paragraph))
+        sentences.append(Sentence(text[start:end], raw_start, raw_end, paragraph))
         last = end
     return sentences
 
@@ -58,48 +66,63 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     [(0, 4), (4, 8), (9, 10)]
     """
     spans = []
-    start = 0
-    for match in END.finditer(_without_inner_stops(text)):
-        # stops at the beginning, as in ……会议还听取了汇报, belong to what follows them
-        if match[0] == "\n" or text[start : match.start()].strip(f" {STOPS}{CLOSERS}"):
-            spans.append((start, match.end()))
-            start = match.end()
-    spans.append((start, len(text)))
-    return [trimmed for span in spans if (trimmed := _trimmed(text, *span))]
+    for match in SIMPLE_OR_LINE.finditer(text):
+        if match.lastindex == 1:
+            spans.append(match.span(1))
+        else:
+            offset = match.start(2)
+            spans += [(offset + start, offset + end) for start, end in line_spans(match[2])]
+    return spans
 
 
-def _without_inner_stops(text: str) -> str:
-    """Return the text with x for stops that end nothing, and curved marks for pairs of straight ones.
+def line_spans(line: str) -> list[tuple[int, int]]:
+    """Return the (start, end) of each sentence of one line, whatever is in it.
 
-    Those are all stops in brackets, all but 。 in short quotations: one that holds 。 is speech.
+    Stops in a row and the closing marks behind them end one sentence. No sentence begins with a comma, and none
+    holds marks alone: at the beginning of a line, as in ……会议还听取了汇报, they belong to what follows.
     """
-    shown = {match.start(): "x" for match in LATIN_STOP.finditer(text)}
+    if '"' in line:
+        line = STRAIGHT.sub(r"“\1”", line)
+    spans: list[tuple[int, int]] = []
+    start = end = 0
+    for stop in _live_stops(line):
+        if stop >= end and (run := ENDING.match(line, stop)):
+            end = run.end()
+            if line[end : end + 1] not in COMMAS and _has_words(line[start:stop]):
+                spans.append((start, end))
+                start = end
+    if spans and not _has_words(line[start:]):
+        start = spans.pop()[0]
+    spans.append((start, len(line)))
+    return [trimmed for span in spans if (trimmed := _trimmed(line, *span))]
+
+
+def _live_stops(line: str) -> list[int]:
+    """Return the places of the stops that end something: of those in brackets none, in a short quotation only 。."""
+    stops: list[int] = []
     opened: dict[str, list[int]] = defaultdict(list)
-    for match in PAIRED.finditer(text):
-        sign, place = match[0], match.start()
-        if sign == "\n":
-            opened.clear()
-        elif sign in OPENING and opened[OPENING[sign]]:
-            opening = opened[OPENING[sign]].pop()
-            if sign in BRACKETS:
-                shown |= dict.fromkeys((stop.start() for stop in STOP.finditer(text, opening, place)), "x")
-            elif place - opening <= QUOTED_LIMIT + 1:
-                shown |= dict.fromkeys((stop.start() for stop in WEAK_STOP.finditer(text, opening, place)), "x")
-            if sign == '"':
-                shown |= {opening: "“", place: "”"}
-        elif sign not in BRACKETS:
-            opened[sign].append(place)
-    pieces = []
-    done = 0
-    for place in sorted(shown):
-        pieces += text[done:place], shown[place]
-        done = place + 1
-    return "".join((*pieces, text[done:]))
+    for match in MARK.finditer(line):
+        mark, place = match[0], match.start()
+        if mark in STOPS:
+            if not (mark.isascii() and LATIN_STOP.match(line, place)):
+                stops.append(place)
+        elif mark not in OPENING:
+            opened[mark].append(place)
+        elif opened[OPENING[mark]]:
+            opening = opened[OPENING[mark]].pop()
+            if stops and stops[-1] > opening and (mark in BRACKETS or place - opening <= QUOTED_LIMIT + 1):
+                inner = bisect_right(stops, opening)
+                stops[inner:] = [stop for stop in stops[inner:] if line[stop] == "。" and mark in QUOTATIONS]
+    return stops
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
-    while start < end and text[start] in " \n":
+def _has_words(text: str) -> bool:
+    return bool(text.strip(WORDLESS))
+
+
+def _trimmed(line: str, start: int, end: int) -> tuple[int, int] | None:
+    while start < end and line[start] == " ":
         start += 1
-    while end > start and text[end - 1] in " \n":
+    while end > start and line[end - 1] == " ":
         end -= 1
     return (start, end) if start < end else None

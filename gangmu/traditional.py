@@ -23,9 +23,8 @@ def traditional(text: str) -> list[Edit]:
     """
     edits: list[Edit] = []
     end = 0
-    sign = re.compile(f"[{traditional_signs()}]")
-    while found := sign.search(text, end):
-        start = text.rfind("\n", 0, found.start()) + 1
+    while sign := _sign().search(text, end):
+        start = text.rfind("\n", 0, sign.start()) + 1
         end = text.find("\n", start)
         end = len(text) if end == -1 else end
         edits += _changes(text[start:end], start)
@@ -38,6 +37,11 @@ def traditional_signs() -> str:
     characters = [chr(code) for code in (*range(0x3400, 0xA000), *range(0xF900, 0xFB00))]
     simple = _converter("t2s").convert("\n".join(characters)).split("\n")
     return "".join(a for a, b in zip(characters, simple, strict=True) if a != b and b <= "\uffff")
+
+
+@lru_cache
+def _sign() -> re.Pattern[str]:
+    return re.compile(f"[{traditional_signs()}]")
 
 
 @lru_cache
