@@ -91,7 +91,7 @@ def _concerned(text: str) -> tuple[int, int]:
 
     One look at each character takes the place of one a rule.
     """
-    rules = _rules_of_units()[np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)]
+    rules = _rules_of_units()[np.frombuffer(text.encode("utf-16-le", "surrogatepass"), "<u2")]
     present = int(np.bitwise_or.reduce(rules))
     rows = int(np.bitwise_or.reduce(rules[1:] & rules[:-1]))
     return present, present & ~IN_A_ROW | rows & IN_A_ROW

@@ -65,7 +65,7 @@ def _changes(paragraph: str, start: int) -> list[Edit]:
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
 ATTACHED = re.compile("(?<![显卓昭土名原论专编译遗巨拙合])著(?![名作书述称录者])")

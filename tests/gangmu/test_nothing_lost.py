@@ -1,6 +1,5 @@
 """What holds for any text: nothing lost, nothing made up, nothing but a documented error."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,9 +35,6 @@ PIECES = "|".join((CHINESE, TRADITIONAL, PINYIN, MARKS, ENTITIES, UNSEEN, ODD, L
 pieces = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=24).map("".join)
 raw_texts = st.lists(st.sampled_from(PIECES), max_size=24).map("".join) | pieces | st.text(max_size=80)
 
-slow_suite = settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
-fast_suite = settings(max_examples=200, suppress_health_check=list(HealthCheck))
-
 
 def solid(text: str) -> str:
     return "".join(text.split())
@@ -56,26 +52,24 @@ def every_character_is_in_one_sentence(raw: str) -> None:
 
 
 def every_character_has_its_place(raw: str) -> None:
-    """Each sentence's range holds the raw characters of it; each of them is its raw one or put there by a change."""
+    """A sentence's range holds the raw characters it came from, and each is its raw one or put there by a change."""
     cleaned = clean(raw)
     made = changes(raw)
-    changed = {place for change in made for place in range(change.start, change.end)}
+    places = cleaned.raw_ranges([(i, i + 1) for i in range(len(cleaned.text))])
+    for char, (first, last) in zip(cleaned.text, places, strict=True):
+        assert raw[first:last] == char or any(
+            change.start <= first and last <= change.end and char in change.after for change in made
+        )
+    sentences = split_sentences(raw)
     seen: set[int] = set()
-    spans = sentence_spans(cleaned.text)
-    for (start, end), sentence in zip(spans, split_sentences(raw), strict=True):
+    for (start, end), sentence in zip(sentence_spans(cleaned.text), sentences, strict=True):
         assert 0 <= sentence.start < sentence.end <= len(raw)
-        for place in range(start, end):
-            ((first, last),) = cleaned.raw_ranges([(place, place + 1)])
-            assert sentence.start <= first < last <= sentence.end
-            seen |= set(range(first, last))
-            char = cleaned.text[place]
-            assert raw[first:last] == char or any(
-                change.start <= first and last <= change.end and char in change.after for change in made
-            )
-    ranges = [(sentence.start, sentence.end) for sentence in split_sentences(raw)]
-    assert all(before[1] <= after[0] for before, after in pairwise(ranges))
+        assert all(sentence.start <= first < last <= sentence.end for first, last in places[start:end])
+        seen.update(*(range(first, last) for first, last in places[start:end]))
+    assert all(before.end <= after.start for before, after in pairwise(sentences))
     # what is in no sentence is a blank, a line end, or listed
-    assert all(raw[place] in " \n" for place in set(range(len(raw))) - seen - changed)
+    listed = {place for change in made for place in range(change.start, change.end)}
+    assert all(raw[place] in " \n" for place in set(range(len(raw))) - seen - listed)
 
 
 def cleaning_is_done_once(raw: str) -> None:
@@ -102,24 +96,25 @@ def plain_lines_are_split_like_any_other(raw: str) -> None:
     assert sentence_spans(text) == spans
 
 
-PROPERTIES: list[Callable[[str], None]] = [
+PROPERTIES = (
     every_character_is_in_one_sentence,
     every_character_has_its_place,
     cleaning_is_done_once,
     paragraphs_are_cleaned_alone,
     plain_lines_are_split_like_any_other,
-]
+)
+EXAMPLES = [pytest.param(200, id="fast"), pytest.param(10_000, id="slow", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("holds", PROPERTIES)
-def test_holds_for_any_text(holds: Callable[[str], None]) -> None:
-    fast_suite(given(raw_texts)(holds))()
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_nothing_is_lost_or_made_up(examples: int) -> None:
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(raw_texts)
+    def all_hold(raw: str) -> None:
+        for holds in PROPERTIES:
+            holds(raw)
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("holds", PROPERTIES)
-def test_holds_for_ten_thousand_texts(holds: Callable[[str], None]) -> None:
-    slow_suite(given(raw_texts)(holds))()
+    all_hold()
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +122,7 @@ def labeller(checkpoint: Path) -> Labeller:
     return load(checkpoint)
 
 
-@pytest.mark.parametrize(
-    "examples", [pytest.param(100, id="fast"), pytest.param(10_000, id="slow", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("examples", EXAMPLES)
 def test_every_sentence_gets_one_label(labeller: Labeller, examples: int) -> None:
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(raw_texts)
@@ -142,9 +135,7 @@ def test_every_sentence_gets_one_label(labeller: Labeller, examples: int) -> Non
     holds()
 
 
-@pytest.mark.parametrize(
-    "examples", [pytest.param(100, id="fast"), pytest.param(10_000, id="slow", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("examples", EXAMPLES)
 def test_any_file_is_split_or_reported(tmp_path: Path, examples: int) -> None:
     """Whatever the bytes, the good file beside them is split, and a file without a sentence is reported by name."""
     good, odd = tmp_path / "a.txt", tmp_path / "odd.txt"
