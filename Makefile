@@ -12,7 +12,7 @@ ARGS ?=
 BIN = $(VENV)/bin
 export REPORTS
 
-.PHONY: help setup train label eval test check pretrain lock clean
+.PHONY: help setup train label eval test check bench pretrain lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -34,8 +34,8 @@ label: setup  ## Label reports: make label REPORTS="my reports/甲.txt" ARGS="--
 	@if [ -e "$$REPORTS" ]; then $(BIN)/gangmu label "$$REPORTS" --model "$(MODEL)" $(ARGS); \
 	else $(BIN)/gangmu label $(REPORTS) --model "$(MODEL)" $(ARGS); fi
 
-eval: setup  ## Score a checkpoint on labelled reports: make eval DATA=file.jsonl MODEL=models/gangmu
-	$(BIN)/python -m train.eval --model "$(MODEL)" --data "$(DATA)" $(ARGS)
+eval: setup  ## Score a checkpoint on labelled reports, open the page of scores and errors: make eval DATA=mine.jsonl
+	$(BIN)/python -m train.eval --model "$(MODEL)" --data "$(DATA)" --open $(ARGS)
 
 test: setup  ## Run the tests (no network, under 4 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
@@ -45,6 +45,9 @@ check: setup  ## Style, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow"
+
+bench: setup  ## Measure speed: characters a second of reading, cleaning and splitting
+	$(BIN)/python -m train.benchmark text
 
 pretrain: setup  ## Pre-train a base encoder: make pretrain CORPUS=dir ARGS="training.tokens=20000000"
 	$(BIN)/python -m train.pretrain configs/pretrain/base.yaml corpus.path=$(CORPUS) $(ARGS)

@@ -13,12 +13,14 @@ from gangmu.decision import Decision, load_decision
 from gangmu.encoding import Encoder
 from gangmu.errors import CheckpointError
 from gangmu.labels import NAMES
+from gangmu.ngrams import NgramModel, load_ngrams
 from gangmu.settings import TextSettings, load_settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 SUMS = "SHA256SUMS"
+NGRAMS = "ngrams.safetensors"
 CLASSIFIER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "settings.json", "decision.json")
 LOADABLE = {".json", ".safetensors", ".txt", ".model", ".py", ".bin", ".pt", ".pth", ".pkl", ".jinja"}
 """Files that a library may load without being asked; none may lie in the folder that SHA256SUMS does not list."""
@@ -40,6 +42,8 @@ class Checkpoint:
     settings: TextSettings
     decision: Decision
     encoder: Encoder
+    ngrams: NgramModel | None = None
+    """The linear model whose logits are added to the encoder's, where the checkpoint has one."""
 
 
 def load_checkpoint(folder: Path, sha256: str | None = None) -> Checkpoint:
@@ -63,7 +67,8 @@ def load_checkpoint(folder: Path, sha256: str | None = None) -> Checkpoint:
             f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}"
         )
     name = f"{folder.resolve().name}@{found[:12]}"
-    return Checkpoint(folder, name, settings, load_decision(folder / "decision.json"), Encoder.load(folder))
+    decision, ngrams = load_decision(folder / "decision.json"), load_ngrams(folder / NGRAMS)
+    return Checkpoint(folder, name, settings, decision, Encoder.load(folder), ngrams)
 
 
 def checkpoint_hash(folder: Path) -> str:

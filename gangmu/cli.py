@@ -10,11 +10,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from rich.logging import RichHandler
 from rich.progress import track
 
 from gangmu.checkpoint import checkpoint_hash
+from gangmu.cleaning import changes
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
 from gangmu.labels import LABELS
@@ -29,8 +30,7 @@ from gangmu.limits import parsed_limits
 from gangmu.reading import RawReport, read_reports
 from gangmu.sentences import split_sentences
 from gangmu.tables import Wanted
-from gangmu.view import html_page, plain_text
-from gangmu.writing import COLUMNS, Named, write_csv, write_json, write_parquet, writing
+from gangmu.writing import COLUMNS, WRITERS, Named, writing
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +103,7 @@ def label(
     labelled = tally.counted(_labelled(labeller, reports, faults))
     if first := next(labelled, None):
         with writing(output) if output and str(output) != "-" else nullcontext(sys.stdout.buffer) as stream:
-            WRITERS[format](chain([first], labelled), stream)
+            WRITERS[format.value](chain([first], labelled), stream)
         if output and not quiet:
             err.print(f"wrote {output}", markup=False)
     if not quiet:
@@ -112,7 +112,7 @@ def label(
         raise DataError([str(fault) for fault in faults])
 
 
-@app.command(epilog="Example:  gangmu split report.txt")
+@app.command(epilog="Examples:  gangmu split report.txt   |   gangmu split report.txt --show-cleaning")
 def split(
     paths: Paths,
     text_field: TextField = None,
@@ -120,6 +120,14 @@ def split(
     limit: Limit = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="The text as it was read: what `start` and `end` count in.")
+    ] = False,
+    show_cleaning: Annotated[
+        bool,
+        typer.Option(
+            "--show-cleaning",
+            help="Show each change that cleaning makes instead, as JSON Lines: rule, start and end in the raw text, "
+            "before, after.",
+        ),
     ] = False,
 ) -> None:
     """Show the sentences of reports, cleaned, with their places in the raw text, as JSON Lines."""
@@ -129,9 +137,13 @@ def split(
     if raw:
         _write_raw(reports)
     for report in reports:  # none is left after --raw
-        for number, sentence in enumerate(split_sentences(report.text)):
-            row = {"report": report.id, "sentence": number, **asdict(sentence), **report.kept}
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sentences = split_sentences(report.text)
+        if not sentences:
+            faults.append(_no_sentence(report))
+        if show_cleaning:
+            _write_rows(report, (change._asdict() for change in changes(report.text)))
+        else:
+            _write_rows(report, ({"sentence": i, **sentence._asdict()} for i, sentence in enumerate(sentences)))
     if faults:
         raise DataError([str(fault) for fault in faults])
 
@@ -205,33 +217,18 @@ def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[Gan
         if labelled.sentences:
             yield report, labelled
         else:
-            faults.append(DataError(f"{report.path}: no sentence in its {len(report.text)} characters"))
+            faults.append(_no_sentence(report))
 
 
-def _write_text(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    labelled = iter(labelled)
-    first, second = next(labelled), next(labelled, None)
-    if second is None:
-        stream.write(plain_text(first[1]).encode())
-        return
-    stream.write(f"== {first[0].id}\n{plain_text(first[1])}".encode())
-    for report, sentences in chain([second], labelled):
-        stream.write(f"\n== {report.id}\n{plain_text(sentences)}".encode())
+def _no_sentence(report: RawReport) -> DataError:
+    return DataError(f"{report.path}: no sentence in its {len(report.text)} characters")
 
 
-def _write_html(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    pages = [(report.id, sentences) for report, sentences in labelled]
-    title = pages[0][0] if len(pages) == 1 else f"Gangmu 纲目: {len(pages)} reports"
-    stream.write(html_page(pages, title).encode())
-
-
-WRITERS: dict[Format, Callable[[Iterable[Named], BinaryIO], None]] = {
-    Format.jsonl: write_json,
-    Format.csv: write_csv,
-    Format.parquet: write_parquet,
-    Format.text: _write_text,
-    Format.html: _write_html,
-}
+def _write_rows(report: RawReport, rows: Iterable[dict[str, object]]) -> None:
+    for row in rows:
+        line = json.dumps({"report": report.id, **row, **report.kept}, ensure_ascii=False)
+        # half of a character, which UTF-8 cannot hold, in the escaped form of JSON
+        sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def _write_raw(reports: Iterator[RawReport]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gangmu.errors import CheckpointError
 from gangmu.labels import FUNCTIONS, NAMES
 
+Shift = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Decision(BaseModel):
-    """Temperature and thresholds, fitted on labelled reports by train.decide; 1 and none before that."""
+    """Temperature, class priors and thresholds, fitted on labelled reports by train.decide; none before that."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    bias: tuple[Shift, Shift, Shift, Shift, Shift] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    """Added to each class's scaled logit: the log-ratio of its share in the reports at hand to that in training."""
     also: float = Field(default=1.0, ge=0, le=1)
     """A second function is named when its score reaches this; at 1, none is."""
     abstain: float = Field(default=0.0, ge=0, le=1)
@@ -25,8 +30,12 @@ class Decision(BaseModel):
     """The share of wrong labels promised, with 95 % confidence, among those not abstained from; None: no promise."""
 
     def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return calibrated probabilities [n, 5] of sentence logits [n, 5]."""
-        scaled = logits.astype(np.float64) / self.temperature
+        """Return calibrated probabilities [n, 5] of sentence logits [n, 5].
+
+        >>> Decision(bias=(0, 0, 0, 0, 1.5)).scores(np.zeros((1, 5))).round(2).tolist()
+        [[0.12, 0.12, 0.12, 0.12, 0.53]]
+        """
+        scaled = logits.astype(np.float64) / self.temperature + np.array(self.bias)
         scaled -= scaled.max(axis=-1, keepdims=True)
         exponents: NDArray[np.float64] = np.exp(scaled)
         total: NDArray[np.float64] = exponents.sum(axis=-1, keepdims=True)

@@ -97,7 +97,10 @@ class Labeller:
         parts: list[list[NDArray[np.float32]]] = [[np.zeros((0, len(NAMES)), np.float32)] for _ in reports]
         for (report, _), logits in sorted(rows.items(), key=lambda row: row[0]):
             parts[report].append(logits)
-        return [np.concatenate(pieces) for pieces in parts]
+        found = [np.concatenate(pieces) for pieces in parts]
+        if (ngrams := self.checkpoint.ngrams) is None:
+            return found
+        return [logits + ngrams.logits(sentences) for logits, sentences in zip(found, reports, strict=True)]
 
 
 def load(folder: str | Path, four: bool = False, sha256: str | None = None) -> Labeller:

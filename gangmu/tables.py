@@ -115,7 +115,7 @@ def parquet_answers(source: str | bytes, wanted: Wanted, limits: Limits) -> Iter
     file = pyarrow.parquet.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source)
     names = list(file.schema_arrow.names)
     columns = [wanted.text_field] if wanted.text_field else [f.name for f in file.schema_arrow if _holds_text(f)]
-    columns += [name for name in names if name in wanted.keep or name.lower() == "id"]
+    columns = list(dict.fromkeys(columns + [n for n in names if n in wanted.keep or n.lower() == "id"]))
 
     def records() -> Iterator[Record]:
         number = 0

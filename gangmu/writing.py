@@ -1,10 +1,10 @@
-"""Labelled reports -> JSON Lines, CSV or Parquet, and files that are there whole or not at all."""
+"""Labelled reports -> JSON Lines, CSV, Parquet, text or a page, and files that are there whole or not at all."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from itertools import chain, islice
@@ -15,6 +15,7 @@ from gangmu.errors import InputOutputError, UsageError
 from gangmu.labeller import LabelledReport, LabelledSentence
 from gangmu.labels import NAMES
 from gangmu.reading import RawReport
+from gangmu.view import html_page, plain_text
 
 COLUMNS = ("report", "path", *(field.name for field in fields(LabelledSentence)), "model")
 FLAT = tuple(chain.from_iterable([f"score_{name}" for name in NAMES] if c == "scores" else [c] for c in COLUMNS))
@@ -76,6 +77,34 @@ def write_parquet(labelled: Iterable[Named], stream: BinaryIO) -> None:
             for row in batch:
                 row.update({name: _text(row[name]) for name in kept})
             writer.write_table(pyarrow.Table.from_pylist(batch, schema))
+
+
+def write_text(labelled: Iterable[Named], stream: BinaryIO) -> None:
+    """Write the reports for a terminal; several each behind a line with its id."""
+    labelled = iter(labelled)
+    first, second = next(labelled), next(labelled, None)
+    if second is None:
+        stream.write(plain_text(first[1]).encode())
+        return
+    stream.write(f"== {first[0].id}\n{plain_text(first[1])}".encode())
+    for report, sentences in chain([second], labelled):
+        stream.write(f"\n== {report.id}\n{plain_text(sentences)}".encode())
+
+
+def write_html(labelled: Iterable[Named], stream: BinaryIO) -> None:
+    """Write one page, for which all reports must be there."""
+    pages = [(report.id, sentences) for report, sentences in labelled]
+    title = pages[0][0] if len(pages) == 1 else f"Gangmu 纲目: {len(pages)} reports"
+    stream.write(html_page(pages, title).encode())
+
+
+WRITERS: dict[str, Callable[[Iterable[Named], BinaryIO], None]] = {
+    "jsonl": write_json,
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "text": write_text,
+    "html": write_html,
+}
 
 
 def guarded(cell: object) -> object:

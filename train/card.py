@@ -37,7 +37,10 @@ Use `gangmu.load` for cleaning, splitting and windows.
 |---|---|---|---|---|
 {rows}
 
-ECE {ece:.3f} at temperature {temperature}. {promise}
+ECE {ece:.3f}.
+
+## Decision
+{decision} Fitted on `{dev}`.
 
 ## Training
 `python -m train.fit` on `{train}` with `{dev}` for the choice of the epoch.
@@ -55,19 +58,15 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
     """Return the text of the card of the checkpoint at `folder`."""
     rows = []
     for name, found in [(config.name, metrics["model"]), *metrics["baselines"].items()]:
-        low, high = found["macro_f1_interval"]
+        low, high = found["macro_f1_interval"] or [None, None]
         cells = [
             name,
             f"{found['macro_f1']:.3f}",
-            f"{low:.3f} to {high:.3f}",
+            f"{low:.3f} to {high:.3f}" if low is not None else "",
             f"{found['accuracy']:.3f}",
             f"{found['kappa']:.3f}",
         ]
         rows.append("| " + " | ".join(cells) + " |")
-    promise = "No abstention threshold: none could promise 10 % error."
-    if decision.risk is not None:
-        bound = f"at most {decision.risk:.0%} of the others wrong on dev, with 95 % confidence"
-        promise = f"Labels with a score below {decision.abstain} are marked as abstained ({bound})."
     return CARD.format(
         name=config.name,
         folder=folder,
@@ -79,9 +78,8 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
         sentences=metrics["sentences"],
         rows="\n".join(rows),
         ece=metrics["model"]["ece"],
-        temperature=decision.temperature,
-        promise=promise,
-        train=config.data.train,
+        decision=decision_text(decision),
+        train="`, `".join(map(str, config.data.train)),
         dev=config.data.dev,
         epochs=config.training.epochs,
         rate=config.training.learning_rate,
@@ -91,6 +89,48 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
     )
 
 
+def decision_text(decision: Decision) -> str:
+    """Return what a decision does to the scores, and what it promises."""
+    priors = "class priors as in training"
+    if any(decision.bias):
+        shifts = ", ".join(f"{label.name} {value:+.2f}" for label, value in zip(LABELS, decision.bias, strict=True))
+        priors = f"class priors shifted (log-odds) by {shifts}"
+    promise = "No abstention threshold: none could promise 10 % error."
+    if decision.risk is not None:
+        bound = f"at most {decision.risk:.0%} of the others wrong on reports like those, with 95 % confidence"
+        promise = f"Labels with a score below {decision.abstain} are marked as abstained ({bound})."
+    return f"Temperature {decision.temperature}; {priors}. {promise}"
+
+
+def decision_section(decision: Decision, figures: dict[str, Any], source: str) -> str:
+    """Return the card's section about a decision fitted after the training; `figures` are of `cross_fitted`."""
+    before, after = figures["current"], figures["cross_fitted"]
+    names = {"macro_f1": "macro-F1 of the four", "accuracy": "accuracy", "ece": "ECE", "brier": "Brier score"}
+    rows = [f"| {shown} | {before[name]:.3f} | {after[name]:.3f} |" for name, shown in names.items()]
+    return "\n".join(
+        [
+            f"{decision_text(decision)} Fitted by `train.decide` on {source},",
+            "after the scores above were measured. Out of fold there:",
+            "",
+            "| | decision before | this one |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def with_decision(card: str, section: str) -> str:
+    """Return the card with its section `Decision` replaced, or added at its end.
+
+    >>> with_decision("# x\\n\\n## Decision\\nold\\n\\n## Limits\\nmany\\n", "new")
+    '# x\\n\\n## Decision\\nnew\\n\\n## Limits\\nmany\\n'
+    """
+    head, found, rest = card.partition(DECISION)
+    after = rest[rest.index("\n\n## ") :] if found and "\n\n## " in rest else "\n"
+    return f"{head if found else card.rstrip()}{DECISION}{section}{after}"
+
+
+DECISION = "\n\n## Decision\n"
 READOUT = (
     "the mean of the logits of its tokens, its closing `[SEP]` included",
     "the mean of the logits of\nthe `[MASK]` tokens set before it (`masks` in settings.json)",

@@ -28,11 +28,12 @@ from gangmu.labeller import Labeller
 from gangmu.labels import NAMES
 from gangmu.writing import write_whole
 from train.baselines import BASELINES
-from train.config import CompareConfig, RunConfig, load_config
+from train.config import Axis, CompareConfig, RunConfig, load_config
 from train.dataset import GoldReport, read_labelled
 from train.eval import evaluate, evaluate_baseline
 from train.fit import RUNS, build_model, find_encoder
 from train.loop import build_trainer, set_seed, training_arguments
+from train.pretrain import earlier_runs
 
 log = logging.getLogger(__name__)
 _file_hash = lru_cache(maxsize=None)(file_hash)
@@ -74,6 +75,8 @@ def compare(config: CompareConfig, runs: Path = RUNS) -> list[dict[str, Any]]:
             else:
                 scores = {n: evaluate_baseline(cell.variant, reports, held) for n, held in test.items()}
             row = {"key": key, **cell._asdict(), "reports": len(reports), "sentences": _size(reports)}
+            if base:
+                row["tokens"] = sum(run["tokens"] for run in earlier_runs(find_encoder(base)))
             found[key] = row | {"seconds": round(time.monotonic() - began), "scores": scores}
             with (folder / "results.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(found[key], ensure_ascii=False) + "\n")
@@ -150,34 +153,51 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write macro-F1 against training sentences, a panel a test set: mean over seeds, lowest to highest shaded."""
+def picture(rows: Sequence[dict[str, Any]], path: Path, axis: Axis) -> None:
+    """Write macro-F1 against what grows, a panel a test set: mean over seeds, lowest to highest shaded.
+
+    What grows is `axis`: the sentences trained on, a line a variant and set; or the tokens that the variants' encoders
+    were pre-trained on, a line a set and the baselines, which have none, straight across.
+    """
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
     tests = list(rows[0]["scores"])
-    figure, axes = pyplot.subplots(1, len(tests), figsize=(5.2 * len(tests), 4.2), layout="constrained", squeeze=False)
-    lines: dict[tuple[str, str], list[list[dict[str, Any]]]] = defaultdict(list)
-    for (variant, train, _), group in _grouped(rows).items():
-        lines[variant, train].append(group)
-    for axis, name in zip(axes[0], tests, strict=True):
-        for (variant, train), groups in lines.items():
-            places = [np.mean([row["sentences"] for row in group]) for group in groups]
-            values = [[row["scores"][name]["macro_f1"] for row in group] for group in groups]
-            style = "--" if variant in BASELINES else "-"
-            (drawn,) = axis.plot(places, [np.mean(v) for v in values], style, marker="o", label=f"{variant}, {train}")
-            axis.fill_between(
-                places, [min(v) for v in values], [max(v) for v in values], alpha=0.15, color=drawn.get_color()
-            )
-        axis.set_title(name)
-        axis.set_xlabel("sentences trained on")
-        axis.set_ylabel("macro-F1 of the four functions")
-        axis.grid(alpha=0.3)
-    axes[0, 0].legend(fontsize=8)
+    figure, panels = pyplot.subplots(
+        1, len(tests), figsize=(5.2 * len(tests), 4.2), layout="constrained", squeeze=False
+    )
+    for panel, test in zip(panels[0], tests, strict=True):
+        for name, points in _lines(rows, test, axis).items():
+            places, values = zip(*sorted(points.items()), strict=True)
+            means, low, high = [[function(v) for v in values] for function in (np.mean, min, max)]
+            if places == (None,):
+                panel.axhline(means[0], linestyle="--", color="grey", label=name)
+                continue
+            style = "--" if name.startswith(tuple(BASELINES)) else "-"
+            (drawn,) = panel.plot(places, means, style, marker="o", label=name)
+            panel.fill_between(places, low, high, alpha=0.15, color=drawn.get_color())
+        panel.set_title(test)
+        panel.set_xlabel({"sentences": "sentences trained on", "tokens": "million tokens pre-trained on"}[axis])
+        panel.set_ylabel("macro-F1 of the four functions")
+        panel.grid(alpha=0.3)
+    panels[0, 0].legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
+
+
+def _lines(rows: Sequence[dict[str, Any]], test: str, axis: Axis) -> dict[str, dict[float | None, list[float]]]:
+    """Return by line the macro-F1 of its runs at each place; the place None is that of a baseline without tokens."""
+    lines: dict[str, dict[float | None, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (variant, train, _), group in _grouped(rows).items():
+        tokens = group[0].get("tokens")
+        if axis == "sentences":
+            name, place = f"{variant}, {train}", float(np.mean([row["sentences"] for row in group]))
+        else:
+            name, place = (variant, None) if tokens is None else (f"fine-tuned, {train}", tokens / 1e6)
+        lines[name][place] += [row["scores"][test]["macro_f1"] for row in group]
+    return lines
 
 
 def _grouped(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str, float], list[dict[str, Any]]]:
@@ -226,7 +246,7 @@ def main(
     folder = RUNS / comparison.name
     table = markdown(rows)
     write_whole(folder / "table.md", table)
-    picture(rows, folder / "picture.svg")
+    picture(rows, folder / "picture.svg", comparison.axis)
     sys.stdout.write(table)
     log.info("wrote %s and picture.svg", folder / "table.md")
 

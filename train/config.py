@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gangmu.errors import UsageError
 from gangmu.settings import TextSettings
@@ -16,6 +16,8 @@ Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
+Precision = Literal["fp32", "bf16", "auto"]
+"""auto: bfloat16 where the processor or GPU has instructions for it."""
 SIZE_LIMIT = 1 << 15
 """Bytes of a run description at most, many times configs/base.yaml; PyYAML takes 26 s for 1 MB of numbers."""
 
@@ -38,11 +40,17 @@ class ModelConfig(Section):
 class DataConfig(Section):
     """Labelled files, split by report."""
 
-    train: Path
+    train: tuple[Path, ...] = Field(min_length=1)
+    """One file or several, read as one."""
     dev: Path
     test: Path
     samples: Path | None
     """Folder of raw reports that `make train` labels into a page at the end."""
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _several(cls, train: Any) -> Any:
+        return [train] if isinstance(train, str | Path) else train
 
 
 class TrainingConfig(Section):
@@ -57,11 +65,15 @@ class TrainingConfig(Section):
     warmup: Fraction
     weight_decay: Amount
     label_smoothing: Fraction
+    hidden: Fraction
+    """Share of the text's tokens hidden from the model in training, anew in every epoch."""
+    ngrams: bool = Field(strict=True)
+    """Fit a linear model on character n-grams too, whose logits are added to the encoder's."""
     max_grad_norm: Amount
     seed: int = Field(ge=0, strict=True)
     threads: Count
     """Processor threads; the weights are the same again only for the same number."""
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
 
 
 class RunConfig(Section):
@@ -118,7 +130,7 @@ class PretrainingConfig(Section):
     seed: int = Field(ge=0, strict=True)
     threads: Count
     """Processor threads of a process."""
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
 
 
 class PretrainConfig(Section):
@@ -143,6 +155,9 @@ class PretrainConfig(Section):
         return self
 
 
+Axis = Literal["sentences", "tokens"]
+
+
 class CompareConfig(Section):
     """Runs to set side by side: configs/compare/curve.yaml explains every key."""
 
@@ -155,6 +170,8 @@ class CompareConfig(Section):
     shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0, strict=True)]] = Field(min_length=1)
     test: dict[str, Path] = Field(min_length=1)
+    axis: Axis
+    """What the picture sets scores against: sentences trained on, or tokens that the encoders were pre-trained on."""
 
 
 ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig, CompareConfig)

@@ -43,13 +43,13 @@ def corpus_files(folder: Path) -> list[Path]:
 def documents(path: Path) -> Iterator[list[str]]:
     """Yield the clean paragraphs of each document of a file; DataError names what is no UTF-8 and no JSON."""
     try:
-        for text in _raw_documents(path):
+        for text in raw_documents(path):
             yield clean(text).text.split("\n")
     except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 text: {error}; convert it or take it away") from error
 
 
-def _raw_documents(path: Path) -> Iterator[str]:
+def raw_documents(path: Path) -> Iterator[str]:
     """Yield the documents of a file: between blank lines, or the `text` of each JSON object."""
     paragraphs: list[str] = []
     with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:
@@ -97,7 +97,7 @@ class Corpus:
     def __init__(self, config: CorpusConfig, cache: Path, start: Path | None = None) -> None:
         """`start`: an encoder folder whose tokenizer is taken; without it a vocabulary is made from the corpus."""
         self.files = corpus_files(config.path)
-        self.names = [_source(path, config.path) for path in self.files]
+        self.names = [source_name(path, config.path) for path in self.files]
         if doubled := [name for name, count in Counter(self.names).items() if count > 1]:
             raise DataError(f"{config.path}: {', '.join(doubled)} is there with two endings; keep one")
         if absent := sorted(set(config.weights) - set(self.names)):
@@ -167,7 +167,7 @@ class Corpus:
         return np.concatenate([[self.encoder.cls], ids]).astype(np.int64)
 
 
-def _source(path: Path, folder: Path) -> str:
+def source_name(path: Path, folder: Path) -> str:
     """Return the name of a file in weights, cards and cache: its path without ending, `a/b.txt.xz` as `a.b`."""
     parts = path.relative_to(folder).parts
     return ".".join(parts).removesuffix(".xz").removesuffix(".txt").removesuffix(".jsonl")

@@ -1,6 +1,7 @@
 """Labelled reports: read and checked, and as a datasets.Dataset of windows for training."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gangmu.cleaning import clean_sentence
 from gangmu.encoding import Encoder
@@ -45,6 +47,12 @@ class GoldSentence(BaseModel):
         if also is not None and also not in FUNCTIONS:
             raise ValueError(f"also {also!r} is not one of {', '.join(FUNCTIONS)} or null")
         return also
+
+    @model_validator(mode="after")
+    def _second_is_another(self) -> "GoldSentence":
+        if self.also == self.label:
+            raise ValueError(f"also {self.also!r} is the label itself; name another function or null")
+        return self
 
     @field_validator("text")
     @classmethod
@@ -82,29 +90,28 @@ class GoldReport(BaseModel):
 def read_labelled(path: Path) -> list[GoldReport]:
     """Return the labelled reports of a JSON Lines file; DataError lists every fault with its line."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give a .jsonl file of labelled reports") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     reports: list[GoldReport] = []
     faults: list[str] = []
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        found: list[str] = []
+        values = _parsed(line, found)
+        name = values.get("id") if isinstance(values, dict) else None
+        if isinstance(name, str) and (first := seen.setdefault(name, number)) != number:
+            found.append(f"id {name!r} stands already in line {first}")
         try:
-            report = GoldReport.model_validate(json.loads(line))
+            if values is not None:
+                reports.append(GoldReport.model_validate(values))
         except ValidationError as error:
-            faults += [f"{path}:{number}: {_fault(e)}" for e in error.errors()]
-            continue
-        except (ValueError, RecursionError) as error:
-            faults.append(f"{path}:{number}: not one JSON object: {error}")
-            continue
-        if report.id in seen:
-            faults.append(f"{path}:{number}: id {report.id!r} stands already in line {seen[report.id]}")
-        seen[report.id] = number
-        reports.append(report)
+            found += _faults(error)
+        faults += [f"{path}:{number}: {fault}" for fault in found]
     if not reports and not faults:
         faults.append(f"{path}: no report; expected one JSON object a line")
     if faults:
@@ -112,11 +119,75 @@ def read_labelled(path: Path) -> list[GoldReport]:
     return reports
 
 
+def read_together(paths: Sequence[Path]) -> list[GoldReport]:
+    """Return the labelled reports of several files; DataError when two of them give a report the same id."""
+    reports = [(path, report) for path in paths for report in read_labelled(path)]
+    first: dict[str, Path] = {}
+    for path, report in reports:
+        if first.setdefault(report.id, path) != path:
+            raise DataError(f"{path}: id {report.id!r} stands in {first[report.id]} too; give each report its own")
+    return [report for _, report in reports]
+
+
+def _parsed(line: bytes, faults: list[str]) -> Any:
+    """Return what a line of JSON says, None when it is broken; what is wrong goes to `faults`."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        faults.extend(f"key {key!r} stands {count} times; keep one" for key, count in counts.items() if count > 1)
+        return dict(pairs)
+
+    try:
+        return json.loads(line.decode("utf-8"), object_pairs_hook=once)
+    except UnicodeDecodeError as error:
+        faults.append(f"not UTF-8 text at byte {error.start + 1} of the line; save the file as UTF-8")
+    except json.JSONDecodeError as error:
+        faults.append(f"not one JSON object: {error.msg} at character {error.pos + 1}")
+    except (ValueError, RecursionError) as error:
+        faults.append(f"not one JSON object: {error}")
+    return None
+
+
+def _faults(error: ValidationError) -> list[str]:
+    """Return a line for each fault; that no sentence is left where each has its own fault is none."""
+    errors = error.errors()
+    inside = any(len(e["loc"]) > 1 and e["loc"][0] == "sentences" for e in errors)
+    return [_fault(e) for e in errors if not (inside and e["loc"] == ("sentences",))]
+
+
 def _fault(error: Any) -> str:
     place = ".".join(map(str, error["loc"])) or "report"
     message = error["msg"].removeprefix("Value error, ")
     found = repr(error["input"])
-    return f"{place}: {message} (got {found if len(found) <= 60 else found[:57] + '...'})"
+    shown = f"{place}: {message} (got {found if len(found) <= 60 else found[:57] + '...'})"
+    return shown.encode("utf-8", "backslashreplace").decode("utf-8")  # half a character cannot be printed
+
+
+@dataclass(frozen=True)
+class Gold:
+    """The labels of reports as arrays, a row a sentence: what scores are computed from."""
+
+    label: NDArray[np.int64]
+    also: NDArray[np.int64]
+    """-1: none."""
+    report: NDArray[np.int64]
+    """Number of the sentence's report."""
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def __getitem__(self, rows: NDArray[Any]) -> "Gold":
+        return Gold(self.label[rows], self.also[rows], self.report[rows])
+
+
+def gold_of(reports: Sequence[GoldReport]) -> Gold:
+    """Return the labels of `reports` as arrays."""
+    sentences = [(number, sentence) for number, report in enumerate(reports) for sentence in report.sentences]
+    return Gold(
+        np.array([ID_OF[sentence.label] for _, sentence in sentences]),
+        np.array([-1 if sentence.also is None else ID_OF[sentence.also] for _, sentence in sentences]),
+        np.array([number for number, _ in sentences]),
+    )
 
 
 def window_dataset(reports: Sequence[GoldReport], settings: TextSettings) -> Dataset:
@@ -136,6 +207,9 @@ class Collator:
 
     encoder: Encoder
     settings: TextSettings
+    hidden: float = 0.0
+    """Share of the text's tokens that become `[MASK]`, drawn anew each time by torch's generator, which the Trainer
+    saves with a checkpoint: no window is ever read twice alike, and a resumed run draws as an unbroken one."""
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return input_ids, attention_mask [B, T], pool [B, S, T] and labels [B, S], -100 where there is none."""
@@ -145,4 +219,9 @@ class Collator:
         for index, row in enumerate(rows):
             labels[index, : len(row["labels"])] = row["labels"]
         arrays = {**vars(batch), "labels": labels}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if self.hidden:
+            ids = tensors["input_ids"]
+            marks = torch.tensor([self.encoder.pad, self.encoder.cls, self.encoder.sep, self.encoder.mask])
+            ids[(torch.rand(ids.shape) < self.hidden) & ~torch.isin(ids, marks)] = self.encoder.mask
+        return tensors

@@ -1,148 +1,215 @@
-"""Score a checkpoint on labelled reports, beside the baselines.
+"""Score a checkpoint on labelled reports, beside the baselines; write the scores and a page to read them.
 
 python -m train.eval --model models/gangmu --data my-reports.jsonl --output scores
+python -m train.eval --model runs/a/best --model runs/b/best --model runs/c/best --data my-reports.jsonl
 """
 
 import json
 import logging
+import os
+import sys
+import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
+from numpy.typing import NDArray
 
 from gangmu.checkpoint import checkpoint_hash, file_hash
 from gangmu.cli import run
-from gangmu.errors import DataError
+from gangmu.decision import Decision
+from gangmu.errors import DataError, UsageError
 from gangmu.labeller import Labeller, load
-from gangmu.labels import ID_OF, NAMES
+from gangmu.labels import FUNCTIONS, ID_OF
 from gangmu.writing import write_whole
 from train.baselines import BASELINES
-from train.dataset import GoldReport, read_labelled
-from train.metrics import SentenceMetric, calibration_error, macro_f1_interval
+from train.calibration import calibration_error
+from train.dataset import Gold, GoldReport, gold_of, read_labelled, read_together
+from train.decide import FEWEST, cross_fitted, keeping
+from train.metrics import SentenceMetric, differences, intervals, macro_f1, softened
+from train.page import Evaluation, evaluation_page
+from train.slices import sliced
+from train.tables import print_metrics
 
 log = logging.getLogger(__name__)
+Ids = NDArray[np.int64]
+SINGLE = "BERT on the single sentence"
+UNTRAINED = "gangmu given the single sentence, not trained for it"
+DEFAULT = [Path("models/gangmu")]
+TRAIN = [Path("data/train.jsonl")]
+SPREAD = ("macro_f1", "accuracy", "kappa", "ece")
 
 
 def evaluate(labeller: Labeller, reports: Sequence[GoldReport]) -> dict[str, Any]:
     """Return the scores of a classifier on labelled reports: in the training loop, after it, and here."""
-    logits = np.concatenate(labeller.logits([report.texts for report in reports]))
-    probabilities = labeller.checkpoint.decision.scores(logits)
-    gold = _gold(reports)
-    return _scored(reports, probabilities.argmax(axis=1)) | {"ece": calibration_error(probabilities, gold)}
-
-
-def evaluate_baselines(train: Sequence[GoldReport], reports: Sequence[GoldReport]) -> dict[str, dict[str, Any]]:
-    """Return the scores of each baseline, fitted on `train`, on `reports`."""
-    return {name: evaluate_baseline(name, train, reports) for name in BASELINES}
+    return _evaluated(labeller.checkpoint.decision.scores(_logits(labeller, reports)), gold_of(reports))
 
 
 def evaluate_baseline(name: str, train: Sequence[GoldReport], reports: Sequence[GoldReport]) -> dict[str, Any]:
     """Return the scores of one baseline of `BASELINES`, fitted on `train`, on `reports`."""
-    labels = BASELINES[name](train, [text for report in reports for text in report.texts])
-    return _scored(reports, np.array([ID_OF[label] for label in labels]))
+    return _scored(gold_of(reports), _baseline(name, train, reports))
 
 
-def full_metrics(labeller: Labeller, data: Path, train: Path) -> dict[str, Any]:
-    """Return the content of metrics.json for a classifier on the labelled file `data`."""
+def evaluate_file(
+    labeller: Labeller, data: Path, train: Sequence[Path], more: Sequence[Labeller] = (), single: Labeller | None = None
+) -> Evaluation:
+    """Return all scores of a classifier on the labelled file `data`, beside baselines fitted on `train`.
+
+    `more`: classifiers of other seeds, for mean and spread; `single`: one trained on single sentences.
+    """
     reports = read_labelled(data)
-    if not train.is_file():
-        raise DataError(f"{train}: no such file; the baselines are fitted on it: give --train FILE.jsonl")
-    return {
-        "model": evaluate(labeller, reports),
-        "baselines": evaluate_baselines(read_labelled(train), reports),
-        "sentences": sum(len(report.sentences) for report in reports),
+    if missing := [str(path) for path in train if not path.is_file()]:
+        raise DataError(f"{', '.join(missing)}: no such file; the baselines are fitted on it: give --train FILE.jsonl")
+    taught = read_together(train)
+    name, alone = _alone(labeller, single)
+    gold, decision = gold_of(reports), labeller.checkpoint.decision
+    logits = _logits(labeller, reports)
+    probabilities = decision.scores(logits)
+    labels = probabilities.argmax(axis=1)
+    theirs = {baseline: _baseline(baseline, taught, reports) for baseline in BASELINES}
+    theirs[name] = alone.checkpoint.decision.scores(_logits(alone, reports)).argmax(axis=1)
+    found = _evaluated(probabilities, gold)
+    metrics = {
+        "model": found,
+        "baselines": {
+            name: _scored(gold, ids) | {"difference": differences(gold.label, labels, ids, gold.report)}
+            for name, ids in theirs.items()
+        },
+        "best_baseline": max(theirs, key=lambda name: macro_f1(gold.label, theirs[name])),
+        "seeds": _seeds([found, *(evaluate(other, reports) for other in more)], [labeller, *more]) if more else None,
+        "slices": sliced(reports, labels, labeller.checkpoint.settings),
+        "calibration": cross_fitted(logits, gold, decision) if len(reports) >= FEWEST else None,
+        "promise": _promise(decision, probabilities, gold),
+        "sentences": len(gold),
         "reports": len(reports),
         "data": file_hash(data),
         "checkpoint": checkpoint_hash(labeller.checkpoint.folder),
+        "notes": _notes(gold, reports, taught),
+    }
+    return Evaluation(metrics, labeller.checkpoint.name, str(data), reports, decision, probabilities)
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    """Write metrics.json and evaluation.html into `folder`."""
+    write_whole(folder / "metrics.json", json.dumps(evaluation.metrics, ensure_ascii=False, indent=2) + "\n")
+    write_whole(folder / "evaluation.html", evaluation_page(evaluation))
+
+
+def _logits(labeller: Labeller, reports: Sequence[GoldReport]) -> NDArray[np.float32]:
+    return np.concatenate(labeller.logits([report.texts for report in reports]))
+
+
+def _baseline(name: str, train: Sequence[GoldReport], reports: Sequence[GoldReport]) -> Ids:
+    return np.array([ID_OF[label] for label in BASELINES[name](train, reports)])
+
+
+def _alone(labeller: Labeller, single: Labeller | None) -> tuple[str, Labeller]:
+    """Return the classifier of single sentences with its name; without one, ours shown no context."""
+    if single is None:
+        settings = labeller.checkpoint.settings.model_copy(update={"context": "none"})
+        return UNTRAINED, Labeller(replace(labeller.checkpoint, settings=settings), labeller.engine)
+    if (context := single.checkpoint.settings.context) != "none":
+        folder = single.checkpoint.folder
+        raise UsageError(f"--single {folder}: trained with context {context}; train one with text.context=none")
+    return SINGLE, single
+
+
+def _evaluated(probabilities: NDArray[np.float64], gold: Gold) -> dict[str, Any]:
+    return _scored(gold, probabilities.argmax(axis=1)) | {"ece": calibration_error(probabilities, gold.label)}
+
+
+def _scored(gold: Gold, predicted: Ids) -> dict[str, Any]:
+    found = SentenceMetric(keep_in_memory=True).compute(predictions=predicted, references=gold.label)
+    return {
+        **found,
+        **intervals(gold.label, predicted, gold.report),
+        "soft": _soft(softened(gold.label, gold.also, predicted), predicted, gold.report),
     }
 
 
-def table(metrics: dict[str, Any], title: str) -> Table:
-    """Return the scores as a table for the terminal, the classifier first."""
-    shown = Table(title=f"{title}: {metrics['reports']} reports, {metrics['sentences']} sentences")
-    for column in (
-        "",
-        "macro-F1 of the four",
-        "95 % interval",
-        "accuracy",
-        "kappa",
-        *(f"F1 {n}" for n in NAMES),
-        "ECE",
-    ):
-        shown.add_column(column, justify="left" if not column else "right")
-    for name, found in [("gangmu", metrics["model"]), *metrics["baselines"].items()]:
-        low, high = found["macro_f1_interval"]
-        cells = [
-            f"{found['macro_f1']:.3f}",
-            f"{low:.3f}-{high:.3f}",
-            f"{found['accuracy']:.3f}",
-            f"{found['kappa']:.3f}",
-        ]
-        cells += [f"{found['per_class'][label]['f1']:.3f}" for label in NAMES]
-        shown.add_row(name, *cells, f"{found['ece']:.3f}" if "ece" in found else "")
-    support = [str(metrics["model"]["per_class"][label]["support"]) for label in NAMES]
-    shown.add_row("sentences", "", "", "", "", *support, "", style="dim")
-    return shown
+def _soft(gold: Ids, predicted: Ids, reports: Ids) -> dict[str, Any]:
+    """Return macro-F1 and accuracy where `also` counts as right too."""
+    ranges = intervals(gold, predicted, reports)
+    kept = ("macro_f1_interval", "accuracy_interval")
+    found = {"macro_f1": macro_f1(gold, predicted), "accuracy": float((gold == predicted).mean())}
+    return found | {name: ranges[name] for name in kept}
 
 
-def write_metrics(metrics: dict[str, Any], folder: Path) -> None:
-    """Write metrics.json and the picture of the confusion matrix into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    confusion_picture(metrics["model"]["confusion"], folder / "confusion.png")
-    write_whole(folder / "metrics.json", json.dumps(metrics, ensure_ascii=False, indent=2) + "\n")
+def _seeds(scores: Sequence[dict[str, Any]], labellers: Sequence[Labeller]) -> dict[str, Any]:
+    """Return mean, lowest, highest and standard deviation of the scores over checkpoints, with each one's."""
+    values = {name: [found[name] for found in scores] for name in SPREAD}
+    values |= {f"f1_{name}": [found["per_class"][name]["f1"] for found in scores] for name in ID_OF}
+    spread = {
+        name: {
+            "mean": float(np.mean(found)),
+            "low": min(found),
+            "high": max(found),
+            "deviation": float(np.std(found, ddof=1)),
+            "values": found,
+        }
+        for name, found in values.items()
+    }
+    return {"checkpoints": [labeller.checkpoint.name for labeller in labellers], **spread}
 
 
-def confusion_picture(confusion: list[list[int]], path: Path) -> None:
-    """Write a picture of the confusion matrix: counts, shaded by share of the gold label."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    counts = np.array(confusion)
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    figure, axes = pyplot.subplots(figsize=(5.5, 4.8), layout="constrained")
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        label = f"{count}\n{shares[row, column]:.0%}"
-        axes.text(column, row, label, ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(NAMES)), NAMES, rotation=30, ha="right")
-    axes.set_yticks(range(len(NAMES)), NAMES)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("gold")
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+def _promise(decision: Decision, probabilities: NDArray[np.float64], gold: Gold) -> dict[str, Any] | None:
+    """Return what became here of the promise that decision.json makes; None when it makes none."""
+    if decision.risk is None:
+        return None
+    kept = probabilities.max(axis=1) >= decision.abstain
+    return {"risk": decision.risk, "threshold": decision.abstain, **keeping(probabilities, gold, kept)}
 
 
-def _gold(reports: Sequence[GoldReport]) -> np.ndarray:
-    return np.array([ID_OF[label] for report in reports for label in report.labels])
+def _notes(gold: Gold, reports: Sequence[GoldReport], taught: Sequence[GoldReport]) -> list[str]:
+    """Return what could not be computed, and what to bear in mind."""
+    notes = []
+    if len(reports) == 1:
+        notes.append("One report: no intervals, which are drawn over reports.")
+    if len(reports) < FEWEST:
+        notes.append(f"{len(reports)} report(s): no cross-fitted calibration, which takes {FEWEST} or more.")
+    if missing := [name for name in FUNCTIONS if ID_OF[name] not in gold.label]:
+        notes.append(f"No sentence here is {', '.join(missing)}: macro-F1 counts such a function as 0.")
+    if not (gold.also >= 0).any():
+        notes.append("No sentence here has a second function (also): the soft score equals the strict one.")
+    known = {tuple(report.texts) for report in taught}
+    if doubled := sum(tuple(report.texts) in known for report in reports):
+        notes.append(f"{doubled} of the reports are among those that the baselines are fitted on.")
+    return notes
 
 
-def _scored(reports: Sequence[GoldReport], predicted: np.ndarray) -> dict[str, Any]:
-    gold = _gold(reports)
-    numbers = np.repeat(np.arange(len(reports)), [len(report.sentences) for report in reports])
-    found = SentenceMetric(keep_in_memory=True).compute(predictions=predicted, references=gold)
-    return {**found, "macro_f1_interval": macro_f1_interval(gold, predicted, numbers)}
+def _show(page: Path) -> None:
+    """Open the page in the browser where there is a display; else only its path is printed."""
+    display = sys.platform in ("darwin", "win32") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if display:
+        webbrowser.open(page.resolve().as_uri())
 
 
 def main(
     data: Annotated[Path, typer.Option(help="Labelled reports, JSON Lines.")],
-    model: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("models/gangmu"),
-    output: Annotated[Path | None, typer.Option(help="Folder for metrics.json and confusion.png.")] = None,
-    train: Annotated[Path, typer.Option(help="What the baselines are fitted on.")] = Path("data/train.jsonl"),
+    model: Annotated[
+        list[Path], typer.Option(help="Checkpoint folder; several (one a seed) give mean and spread too.")
+    ] = DEFAULT,
+    output: Annotated[Path | None, typer.Option(help="Folder for metrics.json and evaluation.html.")] = None,
+    train: Annotated[
+        list[Path], typer.Option(help="What the baselines are fitted on; several are read as one.")
+    ] = TRAIN,
+    single: Annotated[Path | None, typer.Option(help="Checkpoint trained with text.context=none, a baseline.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Write to runs/eval without --output; open the page.")] = False,
 ) -> None:
     """Score a checkpoint on labelled reports, beside the baselines."""
-    labeller = load(model)
-    metrics = full_metrics(labeller, data, train)
-    Console(width=max(150, Console().width)).print(table(metrics, f"{labeller.checkpoint.name} on {data}"))
+    labellers = [load(folder) for folder in model]
+    evaluation = evaluate_file(labellers[0], data, train, labellers[1:], load(single) if single else None)
+    print_metrics(evaluation.metrics, f"{evaluation.name} on {data}")
+    if show and not output:
+        output = Path("runs/eval") / f"{data.stem}-{evaluation.name}"
     if output:
-        write_metrics(metrics, output)
-        log.info("wrote %s", output / "metrics.json")
+        write_evaluation(evaluation, output)
+        log.warning("wrote %s and metrics.json", output / "evaluation.html")
+    if output and show:
+        _show(output / "evaluation.html")
 
 
 if __name__ == "__main__":

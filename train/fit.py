@@ -10,17 +10,17 @@ import logging
 import platform
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 import yaml
-from rich.console import Console
 from transformers import AutoModelForTokenClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from gangmu.checkpoint import SUMS, Checkpoint, checkpoint_hash, file_hash, save_texts, verify
+from gangmu.checkpoint import NGRAMS, SUMS, Checkpoint, checkpoint_hash, file_hash, save_texts, verify
 from gangmu.cli import run as run_command
 from gangmu.decision import Decision
 from gangmu.encoding import Encoder
@@ -28,15 +28,18 @@ from gangmu.engine import TorchEngine
 from gangmu.errors import CheckpointError, GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
 from gangmu.labels import NAMES
+from gangmu.ngrams import load_ngrams
 from gangmu.reading import read_reports
 from gangmu.view import html_page
 from gangmu.writing import write_whole
 from train.card import model_card
 from train.config import RunConfig, load_config, saved
-from train.dataset import read_labelled
+from train.dataset import read_labelled, read_together
 from train.decide import fit_decision
-from train.eval import full_metrics, table, write_metrics
+from train.eval import evaluate_file, write_evaluation
 from train.loop import BestOnDev, build_trainer, newest_complete, set_seed, training_arguments
+from train.ngrams import ngrams_beside
+from train.tables import print_metrics
 
 log = logging.getLogger(__name__)
 RUNS = Path("runs")
@@ -57,7 +60,7 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
     """Return the run directory after training, or going on with training, and scoring on held-out reports."""
     folder = runs / config.name
     # --- check everything before anything is loaded
-    splits = {"train": read_labelled(config.data.train), "dev": read_labelled(config.data.dev)}
+    splits = {"train": read_together(config.data.train), "dev": read_labelled(config.data.dev)}
     read_labelled(config.data.test)
     encoder_folder = find_encoder(config)
     encoder = Encoder.load(encoder_folder)
@@ -83,6 +86,10 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
 
     # --- decide, describe, score
     labeller = Labeller(checkpoint, TorchEngine.load(folder / "best"))
+    if config.training.ngrams:
+        ngrams_beside(labeller, splits["train"], splits["dev"]).save(folder / "best" / NGRAMS)
+        ngrams = load_ngrams(folder / "best" / NGRAMS)
+        labeller = Labeller(replace(checkpoint, ngrams=ngrams), labeller.engine)
     save_texts(folder / "best", config.text, fit_decision(labeller, splits["dev"]), "")
     return _finish(config, folder)
 
@@ -169,7 +176,7 @@ def _prepare(folder: Path, config: RunConfig, fingerprint: str, fresh: bool) -> 
 def _fingerprint(config: RunConfig, encoder_folder: Path) -> str:
     """Return a hash of the config, the data and the encoder: what decides the weights."""
     parts = [json.dumps(saved(config), sort_keys=True)]
-    parts += [file_hash(path) for path in (config.data.train, config.data.dev, config.data.test)]
+    parts += [file_hash(path) for path in (*config.data.train, config.data.dev, config.data.test)]
     files = (
         path for path in sorted(encoder_folder.iterdir()) if path.is_file() and path.name not in ("README.md", SUMS)
     )
@@ -200,16 +207,17 @@ def _git(*arguments: str) -> str:
 def _finish(config: RunConfig, folder: Path) -> Path:
     """Score the best checkpoint, write card, metrics and samples, print the table."""
     labeller = load(folder / "best")
-    metrics = full_metrics(labeller, config.data.test, config.data.train)
-    Console(width=max(150, Console().width)).print(table(metrics, f"{folder / 'best'} on {config.data.test}"))
+    evaluation = evaluate_file(labeller, config.data.test, config.data.train)
+    metrics = evaluation.metrics
+    print_metrics(metrics, f"{folder / 'best'} on {config.data.test}")
     card = model_card(config, folder / "best", metrics, labeller.checkpoint.decision)
     save_texts(folder / "best", config.text, labeller.checkpoint.decision, card)
     metrics["checkpoint"] = checkpoint_hash(folder / "best")
     if config.data.samples:
         _label_samples(labeller, config.data.samples, folder / "samples.html")
-    write_metrics(metrics, folder)
+    write_evaluation(evaluation, folder)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    log.info("run directory: %s; checkpoint: %s; scores: %s", folder, folder / "best", folder / "metrics.json")
+    log.info("run directory: %s; checkpoint: %s; scores: %s", folder, folder / "best", folder / "evaluation.html")
     return folder
 
 

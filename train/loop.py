@@ -20,6 +20,7 @@ from gangmu.writing import write_whole
 from train.config import RunConfig
 from train.dataset import IGNORED, Collator, GoldReport, window_dataset
 from train.eval import evaluate
+from train.processes import in_bf16
 
 log = logging.getLogger(__name__)
 NEEDED = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
@@ -107,6 +108,7 @@ def set_seed(config: RunConfig) -> None:
 def training_arguments(config: RunConfig, folder: Path, save: bool = True) -> TrainingArguments:
     """Return the Trainer's arguments; a new knob is a field of TrainingConfig and a line here."""
     settings = config.training
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         num_train_epochs=settings.epochs,
@@ -117,8 +119,8 @@ def training_arguments(config: RunConfig, folder: Path, save: bool = True) -> Tr
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=settings.precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),
+        bf16=in_bf16(settings.precision, device),
+        use_cpu=device.type == "cpu",
         seed=settings.seed,
         data_seed=settings.seed,
         save_strategy="epoch" if save else "no",
@@ -127,7 +129,7 @@ def training_arguments(config: RunConfig, folder: Path, save: bool = True) -> Tr
         eval_strategy="no",
         logging_strategy="epoch",
         remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=device.type == "cuda",
         report_to=[],
     )
 
@@ -145,7 +147,7 @@ def build_trainer(
         model=model,
         args=arguments,
         train_dataset=window_dataset(reports, config.text),
-        data_collator=Collator(encoder, config.text),
+        data_collator=Collator(encoder, config.text, config.training.hidden),
         callbacks=callbacks,
     )
     trainer.label_smoothing = config.training.label_smoothing

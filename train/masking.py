@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from gangmu.encoding import SPECIALS, Encoder
 from train.config import PretrainingConfig
 from train.corpus import IGNORED, Corpus, Ids
+from train.processes import in_bf16
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def masked_logits(
     """
     device = next(model.parameters()).device
     target = torch.from_numpy(labels).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(precision, device)):
         # ModernBERT is sparse only when it is given labels
         logits = model(input_ids=torch.from_numpy(inputs).to(device), labels=target).logits
     chosen = target != IGNORED

@@ -1,4 +1,4 @@
-"""Scores of predicted labels, with 95 % intervals over reports. The one place where figures are computed."""
+"""Scores of predicted labels, with 95 % intervals over reports. The one place where labels are scored."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,7 @@ from sklearn.metrics import (
 from gangmu.labels import FUNCTIONS, ID_OF, NAMES
 
 Labels = Sequence[int] | NDArray[np.int64]
+Floats = NDArray[np.float64]
 FUNCTION_IDS = [ID_OF[name] for name in FUNCTIONS]
 RESAMPLES = 1000
 
@@ -75,37 +76,59 @@ def kappa(gold: Labels, predicted: Labels) -> float:
     return float(cohen_kappa_score(gold, predicted))
 
 
-def macro_f1_interval(gold: Labels, predicted: Labels, reports: Labels, seed: int = 0) -> list[float]:
-    """Return the 95 % interval of macro-F1 by bootstrap over reports, whose number stands beside each sentence.
+def intervals(gold: Labels, predicted: Labels, reports: Labels) -> dict[str, list[float] | None]:
+    """Return the 95 % intervals of macro-F1, accuracy and kappa by bootstrap over reports; None where one report is.
 
-    Sentences of one report are not independent, so whole reports are drawn.
+    `reports` holds the number of each sentence's report. Sentences of one report are not independent, so whole
+    reports are drawn.
     """
-    gold, predicted, reports = np.asarray(gold), np.asarray(predicted), np.asarray(reports)
-    tables = np.stack([_table(gold[reports == r], predicted[reports == r]) for r in np.unique(reports)])
-    drawn = np.random.default_rng(seed).integers(0, len(tables), (RESAMPLES, len(tables)))
-    values = [_macro_f1(tables[rows].sum(axis=0)) for rows in drawn]
-    return [float(value) for value in np.percentile(values, [2.5, 97.5])]
+    drawn = _drawn(gold, predicted, reports)
+    return {f"{name}_interval": _interval(drawn and drawn[name]) for name in ("macro_f1", "accuracy", "kappa")}
 
 
-def _table(gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
-    table = np.zeros((len(NAMES), len(NAMES)), dtype=np.int64)
-    np.add.at(table, (gold, predicted), 1)
-    return table
+def differences(gold: Labels, ours: Labels, theirs: Labels, reports: Labels) -> dict[str, Any]:
+    """Return macro-F1 and accuracy of `ours` minus `theirs`, with 95 % intervals: the same draws for both."""
+    mine, other = _drawn(gold, ours, reports), _drawn(gold, theirs, reports)
+    found: dict[str, Any] = {
+        "macro_f1": macro_f1(gold, ours) - macro_f1(gold, theirs),
+        "accuracy": float(accuracy_score(gold, ours) - accuracy_score(gold, theirs)),
+    }
+    for name in list(found):
+        found[f"{name}_interval"] = _interval(mine and other and mine[name] - other[name])
+    return found
 
 
-def _macro_f1(table: NDArray[np.int64]) -> float:
-    right = np.diag(table)[FUNCTION_IDS]
-    total = (table.sum(axis=0) + table.sum(axis=1))[FUNCTION_IDS]
-    return float(np.divide(2 * right, total, out=np.zeros(len(FUNCTION_IDS)), where=total > 0).mean())
+def softened(gold: NDArray[np.int64], also: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the gold labels with `also` in place of the label where that was predicted: the soft score's gold."""
+    return np.where(predicted == also, predicted, gold)
 
 
-def calibration_error(probabilities: NDArray[np.float64], gold: Labels, bins: int = 10) -> float:
-    """Return the expected calibration error of [n, 5] probabilities: mean gap of confidence and accuracy.
+def _drawn(gold: Labels, predicted: Labels, reports: Labels) -> dict[str, Floats] | None:
+    """Return each score in RESAMPLES draws of reports, the same draws for the same number of reports."""
+    _, numbers = np.unique(np.asarray(reports), return_inverse=True)
+    count = int(numbers.max()) + 1
+    if count < 2:
+        return None
+    tables = np.zeros((count, len(NAMES), len(NAMES)))
+    np.add.at(tables, (numbers, np.asarray(gold), np.asarray(predicted)), 1)
+    chosen = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+    times = np.stack([np.bincount(row, minlength=count) for row in chosen])
+    drawn = np.tensordot(times, tables, axes=1)
+    right, rows, columns = np.diagonal(drawn, axis1=1, axis2=2), drawn.sum(axis=2), drawn.sum(axis=1)
+    total = rows.sum(axis=1)
+    accuracy, chance = right.sum(axis=1) / total, (rows * columns).sum(axis=1) / total**2
+    f1 = _ratio(2 * right, rows + columns, 0.0)[:, FUNCTION_IDS]
+    return {
+        "macro_f1": f1.mean(axis=1),
+        "accuracy": accuracy,
+        "kappa": _ratio(accuracy - chance, 1 - chance, 1.0),
+    }
 
-    Bins of equal size by confidence (Nixon et al., arXiv 1904.01685), so that none is nearly empty.
-    """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == np.asarray(gold)
-    pieces = np.array_split(np.argsort(confidence), min(bins, len(confidence)))
-    gaps = [len(piece) * abs(float(confidence[piece].mean() - right[piece].mean())) for piece in pieces]
-    return float(sum(gaps) / len(confidence))
+
+def _ratio(above: Floats, below: Floats, otherwise: float) -> Floats:
+    result: Floats = np.divide(above, below, out=np.full(above.shape, otherwise), where=below > 0)
+    return result
+
+
+def _interval(values: Floats | None) -> list[float] | None:
+    return None if values is None else [float(value) for value in np.percentile(values, [2.5, 97.5])]

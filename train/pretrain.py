@@ -27,7 +27,8 @@ from train.card import encoder_card
 from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
 from train.corpus import IGNORED, Corpus, corpus_hash
 from train.masking import HeldOut, held_out_scores, masked, masked_loss
-from train.processes import Processes
+from train.muon import Muon
+from train.processes import Processes, in_bf16
 
 log = logging.getLogger(__name__)
 REPORT_STEPS = 500
@@ -88,8 +89,7 @@ def build_optimizers(model: PreTrainedModel, config: PretrainingConfig) -> list[
     others = [p for p in model.parameters() if id(p) not in known]
     decayed, plain = [p for p in others if p.ndim > 1], [p for p in others if p.ndim == 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    # match_rms_adamw scales Muon's step to AdamW's, so that one rate serves both (arXiv 2502.16982)
-    muon = torch.optim.Muon(matrices, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(matrices, config.weight_decay)
     return [muon, torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)]
 
 
@@ -251,7 +251,9 @@ def pretrain(config: PretrainConfig) -> Run:
     processes = Processes.join()
     run = Run(config, processes)
     if processes.first:
-        log.info("%.2f M parameters on %d x %s", run.model.num_parameters() / 1e6, processes.count, processes.device)
+        precision = "bf16" if in_bf16(settings.precision, processes.device) else "fp32"
+        size = run.model.num_parameters() / 1e6
+        log.info("%.2f M parameters on %d x %s in %s", size, processes.count, processes.device, precision)
     steps = math.ceil(settings.tokens / settings.step_tokens)
     last_save = began = time.monotonic()
     columns = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]

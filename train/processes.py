@@ -24,9 +24,11 @@ class Processes:
         count = int(os.environ.get("WORLD_SIZE", "1"))
         local = int(os.environ.get("LOCAL_RANK", "0"))
         gpu = torch.cuda.is_available()
+        device = torch.device("cuda", local) if gpu else torch.device("cpu")
+        if gpu:
+            torch.cuda.set_device(device)  # nccl takes the current one, which is the first in every process
         if count > 1 and not distributed.is_initialized():
             distributed.init_process_group("nccl" if gpu else "gloo")
-        device = torch.device("cuda", local) if gpu else torch.device("cpu")
         return cls(int(os.environ.get("RANK", "0")), count, device)
 
     @property
@@ -61,3 +63,16 @@ class Processes:
         """End the meeting."""
         if self.count > 1:
             distributed.destroy_process_group()
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Return whether the device computes in bfloat16 itself; emulated, it is many times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def in_bf16(precision: str, device: torch.device) -> bool:
+    """Return whether a run of this `precision` computes in bfloat16 on the device; `auto` asks the device."""
+    return precision == "bf16" or (precision == "auto" and computes_bf16(device))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from train import compare as compare_module
-from train.compare import _cells, compare, markdown, picture, subset
+from train.compare import _cells, _lines, compare, markdown, picture, subset
 from train.config import CompareConfig, load_config
 from train.dataset import read_labelled
 
@@ -60,8 +60,22 @@ def test_table_and_picture(config: CompareConfig, tmp_path: Path) -> None:
     table = markdown([*rows, second])
     low = rows[-1]["scores"]["held"]["macro_f1"]
     assert f"| a | written | 25 | 2 | {low + 0.1:.3f} ({low:.3f} to {low + 0.2:.3f}) |" in table
-    picture([*rows, second], tmp_path / "picture.svg")
-    assert "</svg>" in (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    for axis in ("sentences", "tokens"):
+        picture([*rows, second], tmp_path / f"{axis}.svg", axis)  # type: ignore[arg-type]
+        assert "</svg>" in (tmp_path / f"{axis}.svg").read_text(encoding="utf-8")
+
+
+def test_scores_stand_over_the_tokens_of_the_encoders() -> None:
+    runs = [("random", 42, 0, 0.5), ("random", 43, 0, 0.6), ("large", 42, 2_000_000, 0.7), ("linear", 42, None, 0.65)]
+    rows = [
+        {"variant": name, "train": "written", "share": 1.0, "seed": seed, "tokens": tokens}
+        | {"scores": {"held": {"macro_f1": score}}}
+        for name, seed, tokens, score in runs
+    ]
+    assert _lines(rows, "held", "tokens") == {
+        "fine-tuned, written": {0.0: [0.5, 0.6], 2.0: [0.7]},
+        "linear": {None: [0.65]},
+    }
 
 
 def test_a_smaller_set_is_run_once_where_it_is_used_up(config: CompareConfig) -> None:

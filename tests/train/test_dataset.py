@@ -7,7 +7,7 @@ from gangmu.encoding import Encoder
 from gangmu.errors import DataError
 from gangmu.labels import NAMES
 from gangmu.settings import TextSettings
-from train.dataset import IGNORED, Collator, read_labelled, window_dataset
+from train.dataset import IGNORED, Collator, read_labelled, read_together, window_dataset
 
 GOOD = {"id": "a", "sentences": [{"paragraph": 0, "text": "會(huì)議召開,議事。", "label": "other"}]}
 
@@ -60,6 +60,43 @@ def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
     assert error.value.exit_code == 65
 
 
+def test_faults_of_bytes_keys_and_ids_have_their_lines_too(tmp_path: Path) -> None:
+    good = json.dumps(GOOD, ensure_ascii=False)
+    first = '{"paragraph": 0, "text": "甲。", "label": "goal", "also": "goal"}'
+    second = '{"paragraph": 0, "text": "半\\ud83d字", "label": "other"}'
+    lines = [
+        '{"id": "a", "sentences": [{"paragraph": 0, "text": "甲。", "label": "措施"}]}'.encode(),
+        good.encode(),  # its id stands in a line that has a fault of its own
+        good.replace('"a"', '"b"').encode("gb18030"),
+        '{"id": "c", "id": "d", "sentences": [{"paragraph": 0, "text": "甲", "label": "goal", "label": "x"}]}'.encode(),
+        f'{{"id": "e", "sentences": [{first}, {second}]}}'.encode(),
+        b"[1, 2]",
+        b'{"id": "f", "sentences": [{"paragraph": "0", "label": "other"}]}',
+    ]
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    with pytest.raises(DataError) as error:
+        read_labelled(path)
+    found = [fault.removeprefix(f"{path}:") for fault in error.value.faults]
+    expected = [
+        "1: sentences.0.label: label '措施' is not one of",
+        "2: id 'a' stands already in line 1",
+        "3: not UTF-8 text at byte",
+        "4: key 'label' stands 2 times; keep one",
+        "4: key 'id' stands 2 times; keep one",
+        "4: sentences.0.label: label 'x' is not one of",
+        "5: sentences.0: also 'goal' is the label itself",
+        "5: sentences.1.text: ",
+        "6: report: Input should be a valid dictionary",
+        "7: sentences.0.paragraph: Input should be a valid integer",
+        "7: sentences.0.text: Field required",
+    ]
+    assert len(found) == len(expected), found
+    for fault, start in zip(found, expected, strict=True):
+        assert fault.startswith(start)
+        assert fault.encode()
+
+
 def test_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_labelled(tmp_path / "x.jsonl")
@@ -75,3 +112,25 @@ def test_windows_carry_the_label_of_each_sentence_once(run_file: Path, tiny_enco
     batch = Collator(Encoder.load(tiny_encoder), settings)([data[i] for i in range(len(data))])
     assert int((batch["labels"] != IGNORED).sum()) == sum(len(report.sentences) for report in reports)
     assert batch["pool"].shape[:2] == batch["labels"].shape
+
+
+def test_hidden_tokens_are_drawn_anew_and_spare_the_signs(run_file: Path, tiny_encoder: Path) -> None:
+    settings = TextSettings(window=40, masks=1)
+    data = window_dataset(read_labelled(run_file.parent / "train.jsonl"), settings)
+    rows = [data[i] for i in range(len(data))]
+    encoder = Encoder.load(tiny_encoder)
+    whole = Collator(encoder, settings)(rows)["input_ids"]
+    first, second = (Collator(encoder, settings, hidden=0.3)(rows)["input_ids"] for _ in range(2))
+    signs = (encoder.pad, encoder.cls, encoder.sep, encoder.mask)
+    text = ~sum(whole == sign for sign in signs).bool()
+    assert (first[~text] == whole[~text]).all()
+    assert 0.2 < (first[text] == encoder.mask).float().mean() < 0.4
+    assert (first != second).any()
+    assert ((first == whole) | (first == encoder.mask)).all()
+
+
+def test_several_files_are_read_as_one(tmp_path: Path) -> None:
+    first, second = (write(tmp_path / f"{name}.jsonl", {**GOOD, "id": name}) for name in "ab")
+    assert [report.id for report in read_together([first, second])] == ["a", "b"]
+    with pytest.raises(DataError, match=r"c.jsonl: id 'a' stands in .*a.jsonl too"):
+        read_together([first, write(tmp_path / "c.jsonl", {**GOOD, "id": "a"})])
