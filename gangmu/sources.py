@@ -137,7 +137,7 @@ def members(archive: zipfile.ZipFile, path: str, limits: Limits, faults: list[Ga
     named = sorted(((_member_name(member), member) for member in archive.infolist()), key=lambda pair: pair[0])
     for name, member in named:
         parts = PureWindowsPath(name).parts
-        if member.is_dir() or any(HIDDEN.match(part) for part in parts):
+        if name.endswith("/") or any(HIDDEN.match(part) for part in parts):
             continue
         shown = f"{path}/{name}"
         if fault := _unfit_member(name, member, limits):
@@ -183,6 +183,8 @@ def _member_name(member: zipfile.ZipInfo) -> str:
 
 def _unfit_member(name: str, member: zipfile.ZipInfo, limits: Limits) -> str:
     path = PureWindowsPath(name)
+    if not path.parts:
+        return "it has no name"
     if path.anchor or ".." in path.parts:
         return "a path that leads out of the archive"
     if stat.S_ISLNK(member.external_attr >> 16):

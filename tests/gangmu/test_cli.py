@@ -252,7 +252,7 @@ def test_split_show_cleaning_lists_each_change(gangmu, report: Path) -> None:
 def test_a_text_without_a_sentence_is_a_fault_and_the_others_go_on(
     gangmu, report: Path, checkpoint: Path, command
 ) -> None:  # type: ignore[no-untyped-def]
-    (report.parent / "0-unseen.txt").write_text("\u200b\x00", encoding="utf-8")
+    (report.parent / "0-unseen.txt").write_text("\u200b\u2060", encoding="utf-8")
     (report.parent / "页脚.txt").write_text("打印本页\n上一篇：会议召开\n", encoding="utf-8")
     code, out, err = gangmu(command, report.parent, *(["--model", checkpoint] if command == "label" else []))
     assert code == 65

@@ -52,6 +52,11 @@ def _traversal(folder: Path) -> None:
     _zip(folder, *((name, SECRET) for name in names), ("好.txt", REPORT))
 
 
+def _nameless(folder: Path) -> None:
+    content = _zip(folder, ("QAA.txt", SECRET), ("b.txt", REPORT)).read_bytes()
+    (folder / "x.zip").write_bytes(content.replace(b"QAA.txt", b"\0AA.txt"))
+
+
 def _link(folder: Path) -> None:
     (folder / ".secret").write_text(SECRET, encoding="utf-8")
     with zipfile.ZipFile(folder / "x.zip", "w") as archive:
@@ -107,6 +112,7 @@ ATTACKS = [
     Attack("zip: 250 000 files listed", _directory, "limit members"),
     Attack("zip: zips inside one another", _nested, "an archive inside an archive"),
     Attack("zip: paths that lead out", _traversal, "leads out of the archive", REPORT),
+    Attack("zip: a member without a name", _nameless, "no name", REPORT),
     Attack("zip: a link", _link, "a link", REPORT),
     Attack("zip: a member with a password", _encrypted, "password", REPORT),
     Attack("zip: names that steer a terminal", _steering, "", REPORT),
