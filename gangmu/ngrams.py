@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from gangmu.errors import CheckpointError
 from gangmu.labels import NAMES
@@ -51,7 +51,7 @@ class NgramModel:
 
     def save(self, path: Path) -> None:
         """Write the model as safetensors, fp16."""
-        save_file({name: array.astype(np.float16) for name, array in vars(self).items()}, path)
+        path.write_bytes(save({name: array.astype(np.float16) for name, array in vars(self).items()}))
 
 
 def load_ngrams(path: Path) -> NgramModel | None:

@@ -29,7 +29,7 @@ import gangmu
 report = gangmu.load("{folder}").label("会议强调，要完善联席会议制度。")
 ```
 `AutoModelForTokenClassification.from_pretrained(...)` loads it too: the logits of a sentence are {readout}.
-Use `gangmu.load` for cleaning, splitting and windows.
+Use `gangmu.load` for cleaning, splitting and windows{ngrams}.
 
 ## Scores on `{test}` ({reports} reports, {sentences} sentences)
 
@@ -48,9 +48,9 @@ Start: `{base}`; {epochs} epochs at most, learning rate {rate:g}, windows of {wi
 seed {seed}, {threads} threads.
 
 ## Limits
-Reports and labels of the training data were written by language models following the project's guidelines; the scores
-above are on such reports. On real reports scores are lower: see the README. The prior of the training data differs
-from real reports on purpose, so shares of functions counted on real reports are estimates.
+All labels it learnt from were given by language models following the project's guidelines, and the reports of `data/`
+were written by them; the scores above are on such reports. On real reports scores are lower: see the README. The shares
+of the functions in `data/` differ from those of real reports on purpose.
 """
 
 
@@ -72,6 +72,7 @@ def model_card(config: RunConfig, folder: Path, metrics: dict[str, Any], decisio
         folder=folder,
         base=config.model.name,
         readout=READOUT[config.text.masks > 0],
+        ngrams=NGRAMS if config.training.ngrams else "",
         labels=", ".join(f"{label.name} ({label.chinese})" for label in LABELS),
         test=config.data.test,
         reports=metrics["reports"],
@@ -131,6 +132,9 @@ def with_decision(card: str, section: str) -> str:
 
 
 DECISION = "\n\n## Decision\n"
+NGRAMS = (
+    ", and for the linear\nmodel on character n-grams (`ngrams.safetensors`), whose logits are added to the encoder's"
+)
 READOUT = (
     "the mean of the logits of its tokens, its closing `[SEP]` included",
     "the mean of the logits of\nthe `[MASK]` tokens set before it (`masks` in settings.json)",
