@@ -78,8 +78,11 @@ def _steps(raw: str, rules: int) -> Iterator[tuple[Rule, CleanText, Sequence[Edi
     """Yield each of the first rules that has edits to make, with the text it found, its edits and the text it left."""
     cleaned = CleanText(raw)
     present, concerned = _concerned(raw)
-    for number, (rule, _) in enumerate(RULES[:rules]):
-        if concerned >> number & 1 and (edits := rule(cleaned.text)):
+    number = 0
+    while ahead := concerned >> number & (1 << rules - number) - 1:
+        number += (ahead & -ahead).bit_length()  # of the lowest bit: the next rule concerned, counted from 1
+        rule, _ = RULES[number - 1]
+        if edits := rule(cleaned.text):
             found, cleaned = cleaned, cleaned.edited(edits)
             present |= _concerned("".join({edit.replacement for edit in edits}))[0]
             concerned = present  # signs may stand in a row now that did not before

@@ -24,7 +24,8 @@ SIMPLE_OR_LINE = re.compile(
     f"[ \n]*+(?:((?:(?! ){PLAIN}|{PAIR})(?:{PLAIN}++|{PAIR})*+"
     f"(?:[。！？…；]++(?! *+[{re.escape(WORDLESS)}{''.join(COMMAS)}])|(?<! )(?=\n|\\Z)))|([^\n]+))"
 )
-MARK = re.compile(f"[{re.escape(MARKS)}]")
+# A mark, or a plain pair, in which nothing matters.
+MARK = re.compile(f"[{re.escape(MARKS)}](?:(?<=“){PLAIN}*+”|(?<=《){PLAIN}*+》|(?<=（){PLAIN}*+）)?+")
 STRAIGHT = re.compile('"([^"]*)"')
 # of an address, or any other Latin text
 LATIN_STOP = re.compile("(?<=[0-9A-Za-z/=&])[?!;](?=[0-9A-Za-z/=&%])")
@@ -103,6 +104,8 @@ def _live_stops(line: str) -> list[int]:
     opened: dict[str, list[int]] = defaultdict(list)
     for match in MARK.finditer(line):
         mark, place = match[0], match.start()
+        if len(mark) > 1:
+            continue
         if mark in STOPS:
             if not (mark.isascii() and LATIN_STOP.match(line, place)):
                 stops.append(place)
