@@ -3,16 +3,26 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from gangmu.documents import docx_text, html_text
 from gangmu.errors import DataError
-from gangmu.limits import Limits, allow, confine
+from gangmu.limits import Limits
 from gangmu.pdf import pdf_text
 from gangmu.tables import Wanted, parquet_answers
 
-TEXTS = {"html": html_text, "docx": docx_text, "pdf": pdf_text}
+try:
+    import resource
+except ImportError:  # Windows: there only size, depth and waiting time are bounded
+    resource = None  # type: ignore[assignment]
+
+TEXTS: dict[str, Callable[[bytes, Limits], tuple[str, str]]] = {
+    "html": html_text,
+    "docx": docx_text,
+    "pdf": lambda raw, limits: pdf_text(raw, limits, allow),
+}
 EXTRAS = {"parquet": "parquet"}
 """The extra that a kind needs, if it is not `docs`."""
 SHOWN = 200
@@ -33,6 +43,29 @@ def serve(limits: str) -> None:
             answers.flush()
 
 
+def confine(limits: Limits) -> None:
+    """Bound the memory of this process, once and for all, and let it write to no file."""
+    if resource:
+        for name, most in (("RLIMIT_AS", limits.memory << 20), ("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0)):
+            _bound(getattr(resource, name), most, for_good=True)
+
+
+def allow(seconds: int) -> None:
+    """Let this process be killed once it has used `seconds` of processor time more."""
+    if resource:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + seconds, for_good=False)
+
+
+def _bound(what: int, most: int, for_good: bool) -> None:
+    """Set a limit of the operating system, no higher than one that is set already."""
+    _, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    with suppress(ValueError):  # macOS knows a limit of memory by name only
+        resource.setrlimit(what, (most, most if for_good else hard))
+
+
 def _answers(request: dict[str, Any], content: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
     """Yield the answers to one request; the last has the key `end`, and says what went wrong if anything did."""
     kind = request["kind"]
@@ -41,7 +74,7 @@ def _answers(request: dict[str, Any], content: bytes, limits: Limits) -> Iterato
         allow(limits.seconds)
         if kind == "parquet":
             wanted = Wanted(request["text_field"], tuple(request["keep"]))
-            yield from parquet_answers(request["path"] or content, wanted, limits)
+            yield from parquet_answers(request["path"] or content, wanted, limits, allow)
         else:
             text, note = TEXTS[kind](content, limits)
             if len(text) > limits.characters:

@@ -1,14 +1,12 @@
 """Limits: what one file may cost before it is refused. SECURITY.md tells which attack each of them stops."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from gangmu.errors import UsageError
 
-try:
-    import resource
-except ImportError:  # Windows: there only size, depth and waiting time are bounded
-    resource = None  # type: ignore[assignment]
+Allow = Callable[[int], None]
+"""Grants seconds of processor time from now on."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +59,3 @@ def parsed_limits(assignments: Sequence[str]) -> Limits:
             raise UsageError(f"--limit {assignment}: expected NAME=NUMBER; the limits and their defaults: {defaults}")
         changed[name] = int(value)
     return replace(Limits(), **changed)
-
-
-def confine(limits: Limits) -> None:
-    """Bound the memory of this process, once and for all, and let it write no file."""
-    if resource:
-        for name, most in (("RLIMIT_AS", limits.memory << 20), ("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0)):
-            resource.setrlimit(getattr(resource, name), (most, most))
-
-
-def allow(seconds: int) -> None:
-    """Let this process be killed once it has used `seconds` of processor time more."""
-    if resource:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 
 from gangmu.errors import DataError
-from gangmu.limits import Limits, allow
+from gangmu.limits import Allow, Limits
 
 OPERATIONS = 150_000
 """Drawing operations and their operands on one page at most; 2,500 characters set one by one take 40,000."""
@@ -24,8 +24,11 @@ FULL = 0.8
 """A line of this share of the usual width runs on when nothing ends it."""
 
 
-def pdf_text(raw: bytes, limits: Limits) -> tuple[str, str]:
-    """Return the text of a PDF, a paragraph a line, and an empty note; DataError when it has none or passes a limit."""
+def pdf_text(raw: bytes, limits: Limits, allow: Allow) -> tuple[str, str]:
+    """Return the text of a PDF, a paragraph a line, and an empty note; DataError when it has none or passes a limit.
+
+    `allow` is told how many seconds of processor time are granted once the number of pages is known.
+    """
     import pypdf
 
     with pypdf.apply_configuration(stream_parsing_work_maximum_count=OPERATIONS, jbig2dec_binary=None):

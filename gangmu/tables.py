@@ -12,7 +12,7 @@ from typing import Any
 
 from gangmu.decoding import NAMES, guess, without_surrogates
 from gangmu.errors import DataError
-from gangmu.limits import Limits, allow
+from gangmu.limits import Allow, Limits
 
 SAMPLE = 20
 """Rows that are looked at to find the column of the text."""
@@ -107,8 +107,11 @@ def csv_rows(lines: Lines, tabs: bool, wanted: Wanted, limits: Limits) -> Iterat
     return _rows(_csv_records(reader, lines, names), names, wanted, limits)
 
 
-def parquet_answers(source: str | bytes, wanted: Wanted, limits: Limits) -> Iterator[dict[str, Any]]:
-    """Yield {"rows": [...]} of the reports of a Parquet file, as lists for JSON; `parquet_row` turns them back."""
+def parquet_answers(source: str | bytes, wanted: Wanted, limits: Limits, allow: Allow) -> Iterator[dict[str, Any]]:
+    """Yield {"row": [...]} of each report of a Parquet file, a list for JSON; `parquet_row` turns it back.
+
+    `allow` is told how many seconds of processor time each batch of rows is granted.
+    """
     import pyarrow.parquet
 
     size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size

@@ -115,13 +115,15 @@ def test_pdf_pages_become_paragraphs() -> None:
         ],
         ["清溪市工作简报", "要开展技术培训，把良种良法送到农户手中。", "— 3 —"],
     ]
-    text, _ = pdf_text(pdf(pages), LIMITS)
+    granted: list[int] = []
+    text, _ = pdf_text(pdf(pages), LIMITS, granted.append)
     assert text.splitlines() == [
         "全市春耕现场会召开",
         "会议强调，要围绕稳面积、提单产，抓好种子、农资、农机三项准备，使播种面积达到50万亩，力争2027年建成高标准农田。",
         "要建立包片联系制度，每人联系一个县，每周通报一次进度。",
         "要开展技术培训，把良种良法送到农户手中。",
     ]
+    assert granted == [13]  # seconds of three pages
 
 
 def test_numbers_that_are_no_page_numbers_stay() -> None:
@@ -134,7 +136,7 @@ def test_numbers_that_are_no_page_numbers_stay() -> None:
 
 def test_pdf_of_pictures_is_a_fault() -> None:
     with pytest.raises(DataError, match="ocrmypdf"):
-        pdf_text(pdf([[], []]), LIMITS)
+        pdf_text(pdf([[], []]), LIMITS, print)
 
 
 def test_parsers_load_neither_torch_nor_transformers() -> None:

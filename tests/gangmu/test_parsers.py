@@ -63,7 +63,7 @@ def test_a_child_that_dies_is_replaced_and_one_that_lives_is_kept() -> None:
 
 
 def test_a_child_can_write_no_file(tmp_path: Path) -> None:
-    code = f"from gangmu.limits import *; from pathlib import *; confine(Limits()); {tmp_path / 'x'!r}.write_text('x')"
+    code = f"from gangmu.child import *; from pathlib import *; confine(Limits()); {tmp_path / 'x'!r}.write_text('x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "File too large" in done.stderr
     assert (tmp_path / "x").stat().st_size == 0
