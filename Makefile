@@ -12,7 +12,7 @@ ARGS ?=
 BIN = $(VENV)/bin
 export REPORTS
 
-.PHONY: help setup train label eval test check pretrain lock clean
+.PHONY: help setup train label eval test check bench pretrain lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -45,6 +45,9 @@ check: setup  ## Style, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow"
+
+bench: setup  ## Measure speed: characters a second of reading, cleaning and splitting
+	$(BIN)/python -m train.benchmark text
 
 pretrain: setup  ## Pre-train a base encoder: make pretrain CORPUS=dir ARGS="training.tokens=20000000"
 	$(BIN)/python -m train.pretrain configs/pretrain/base.yaml corpus.path=$(CORPUS) $(ARGS)

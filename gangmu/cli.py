@@ -7,8 +7,7 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from gangmu.cleaning import changes
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.labeller import LabelledReport, Labeller, load
 from gangmu.labels import LABELS
@@ -76,14 +76,28 @@ def label(
         raise DataError([str(fault) for fault in faults])
 
 
-@app.command(epilog="Example:  gangmu split report.txt")
-def split(paths: Paths) -> None:
+@app.command(epilog="Examples:  gangmu split report.txt   |   gangmu split report.txt --show-cleaning")
+def split(
+    paths: Paths,
+    show_cleaning: Annotated[
+        bool,
+        typer.Option(
+            "--show-cleaning",
+            help="Show each change that cleaning makes instead, as JSON Lines: rule, start and end in the raw text, "
+            "before, after.",
+        ),
+    ] = False,
+) -> None:
     """Show the sentences of reports, cleaned, with their places in the raw text, as JSON Lines."""
     faults: list[GangmuError] = []
     for report in read_reports(paths, faults):
-        for number, sentence in enumerate(split_sentences(report.text)):
-            row = {"report": report.id, "sentence": number, **asdict(sentence)}
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sentences = split_sentences(report.text)
+        if not sentences:
+            faults.append(_no_sentence(report))
+        if show_cleaning:
+            _write_rows(report, (change._asdict() for change in changes(report.text)))
+        else:
+            _write_rows(report, ({"sentence": i, **sentence._asdict()} for i, sentence in enumerate(sentences)))
     if faults:
         raise DataError([str(fault) for fault in faults])
 
@@ -133,7 +147,18 @@ def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[Gan
         if labelled.sentences:
             yield report, labelled
         else:
-            faults.append(DataError(f"{report.path}: no sentence in its {len(report.text)} characters"))
+            faults.append(_no_sentence(report))
+
+
+def _no_sentence(report: RawReport) -> DataError:
+    return DataError(f"{report.path}: no sentence in its {len(report.text)} characters")
+
+
+def _write_rows(report: RawReport, rows: Iterable[dict[str, object]]) -> None:
+    for row in rows:
+        line = json.dumps({"report": report.id, **row}, ensure_ascii=False)
+        # half of a character, which UTF-8 cannot hold, in the escaped form of JSON
+        sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def _json(labelled: list[Named]) -> str:

@@ -43,13 +43,13 @@ def corpus_files(folder: Path) -> list[Path]:
 def documents(path: Path) -> Iterator[list[str]]:
     """Yield the clean paragraphs of each document of a file; DataError names what is no UTF-8 and no JSON."""
     try:
-        for text in _raw_documents(path):
+        for text in raw_documents(path):
             yield clean(text).text.split("\n")
     except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 text: {error}; convert it or take it away") from error
 
 
-def _raw_documents(path: Path) -> Iterator[str]:
+def raw_documents(path: Path) -> Iterator[str]:
     """Yield the documents of a file: between blank lines, or the `text` of each JSON object."""
     paragraphs: list[str] = []
     with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:

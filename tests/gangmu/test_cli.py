@@ -168,3 +168,33 @@ def test_output_through_a_link_and_into_a_pipe(gangmu, report: Path, checkpoint:
     assert len(target.read_text(encoding="utf-8").splitlines()) == 3
     gangmu("label", report, "--model", checkpoint, "--output", "/dev/null")
     assert Path("/dev/null").is_char_device()
+
+
+def test_split_show_cleaning_lists_each_change(gangmu, report: Path) -> None:
+    raw = report.read_text(encoding="utf-8")
+    code, out, _ = gangmu("split", report, "--show-cleaning")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert rows[0] == {
+        "report": "县里 的报道",
+        "rule": "pinyin_glosses",
+        "start": 1,
+        "end": 6,
+        "before": "(huì)",
+        "after": "",
+    }
+    assert {row["rule"] for row in rows} == {"pinyin_glosses", "traditional", "narrow_signs"}
+    assert all(raw[row["start"] : row["end"]] == row["before"] for row in rows)
+
+
+@pytest.mark.parametrize("command", ["label", "split"])
+def test_a_text_without_a_sentence_is_a_fault_and_the_others_go_on(
+    gangmu, report: Path, checkpoint: Path, command
+) -> None:  # type: ignore[no-untyped-def]
+    (report.parent / "0-unseen.txt").write_text("\u200b\x00", encoding="utf-8")
+    (report.parent / "页脚.txt").write_text("打印本页\n上一篇：会议召开\n", encoding="utf-8")
+    code, out, err = gangmu(command, report.parent, *(["--model", checkpoint] if command == "label" else []))
+    assert code == 65
+    assert len(out.splitlines()) == 3
+    assert "0-unseen.txt: no sentence in its 2 characters" in err
+    assert "页脚.txt: no sentence in its 14 characters" in err
