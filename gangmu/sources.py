@@ -89,11 +89,12 @@ def walk(folder: Path, faults: list[GangmuError]) -> Iterator[Path]:
             continue
         try:
             with os.scandir(path) as entries:
-                inside = [(path / entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError as error:
             faults.append(InputOutputError(f"{printable(str(path))}: {error.strerror}"))
             continue
-        waiting += sorted((pair for pair in inside if not pair[0].name.startswith(".")), reverse=True)
+        kept = sorted((pair for pair in found if not pair[0].startswith(".")), reverse=True)
+        waiting += [(path / name, below) for name, below in kept]
 
 
 def printable(name: str) -> str:
@@ -151,7 +152,15 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> io.BufferedRea
 
 
 def _file(file: Path) -> Source:
-    return Source(printable(str(file)), printable(file.name), lambda: io.BufferedReader(io.FileIO(file), HEAD), file)
+    return Source(printable(str(file)), printable(file.name), partial(_opened, file), file)
+
+
+def _opened(file: Path) -> io.BufferedReader:
+    raw = io.FileIO(file)
+    size = os.fstat(raw.fileno()).st_size
+    return io.BufferedReader(
+        raw, min(HEAD, max(size, io.DEFAULT_BUFFER_SIZE))
+    )  # a large buffer costs more than a report
 
 
 def _unfit(file: Path, inside: Path) -> str:
