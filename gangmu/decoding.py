@@ -43,7 +43,7 @@ COMMON = (
 )
 PUNCTUATION = "，。、；：！？“”‘’《》（）【】…—·％\u3000"
 NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff\ufffd\ue000-\uf8ff\ud800-\udfff]")
-CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+CONTROL = bytes([*range(9), *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 NON_ASCII = re.compile(rb"[\x80-\xff]")
 PLAIN = re.compile("[\t\n\r -~]")
 LONE = re.compile("[\ud800-\udfff]")
@@ -119,12 +119,12 @@ def without_surrogates(text: str) -> str:
 def _readable_utf8(raw: bytes) -> bool:
     """Return whether `raw` is UTF-8 without control characters, which show UTF-16, or ASCII that is no UTF-16."""
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(raw)  # a character cut at the end is no fault
+        codecs.getincrementaldecoder("utf-8")().decode(raw)  # a character cut at the end is no fault
     except UnicodeDecodeError:
         return False
-    if CONTROL.search(text[:SAMPLE]):
-        return False
     sample = raw[:SAMPLE]
+    if len(sample.translate(None, CONTROL)) < len(sample):
+        return False
     return not sample.isascii() or all(_score(sample, other) < 0.6 for other in ("utf-16-le", "utf-16-be"))
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Collection
-from pathlib import PurePosixPath
 
 from gangmu.errors import DataError
 
@@ -104,7 +103,8 @@ def package_kind(names: Collection[str]) -> str:
 
 def suffix_of(name: str) -> str:
     """Return the ending of a file's name in small letters: `.docx`."""
-    return PurePosixPath(name).suffix.lower()
+    stem, _, ending = name.rpartition(".")
+    return f".{ending.lower()}" if stem.strip(".") and ending else ""
 
 
 def _is_object(head: bytes) -> bool:

@@ -19,6 +19,8 @@ from gangmu.formats import CONVERSIONS, KINDS, suffix_of
 from gangmu.limits import Limits
 from gangmu.tables import HEAD
 
+FIRST = 1 << 16
+"""Bytes that nearly every report is within."""
 ENCRYPTED = 0x1
 UTF8_NAME = 0x800
 HIDDEN = re.compile(r"\.(?!\.$)|__MACOSX$")
@@ -102,12 +104,16 @@ def printable(name: str) -> str:
 
     Names in GBK, common in Chinese archives, come as lone surrogates; control characters may steer a terminal.
     """
+    if name.isprintable():  # neither surrogates nor control characters
+        return name
     return CONTROL.sub("\ufffd", os.fsencode(name).decode("utf-8", "replace"))
 
 
 def whole(stream: BinaryIO, limits: Limits) -> bytes:
     """Return all bytes of a stream; DataError when they are more than `limits.megabytes`."""
-    content = stream.read(limits.bytes + 1)
+    content = stream.read(FIRST)
+    if len(content) == FIRST:  # room is made for all that is asked for, so little is asked for first
+        content += stream.read(limits.bytes + 1 - FIRST)
     if len(content) > limits.bytes:
         raise DataError(f"more than {limits.megabytes} MiB (limit megabytes={limits.megabytes})")
     return content
