@@ -106,7 +106,7 @@ class _Reader:
     def _parsed(self, kind: str, content: bytes) -> tuple[str, str]:
         text, note = "", ""
         for answer in self.parsers.answers({"kind": kind}, content):
-            text, note = str(answer.get("text", "")), str(answer.get("note", ""))
+            text, note = without_surrogates(str(answer.get("text", ""))), str(answer.get("note", ""))
         return text, note
 
     def _finished(self, waiting: deque[tuple[Source, Parsed]], most: int) -> Iterator[RawReport]:
@@ -127,7 +127,9 @@ class _Reader:
             yield from self._table(source, stream, kind)
         else:
             decoded = decode(content)
-            yield self._report(source, decoded.text, decoded.note)
+            utf8 = decoded.encoding.startswith("utf-8")  # which has no way to write one
+            text = decoded.text if utf8 else without_surrogates(decoded.text)
+            yield self._report(source, text, decoded.note)
 
     def _report(self, source: Source, text: str, note: str) -> RawReport:
         if not text.strip():
@@ -136,7 +138,7 @@ class _Reader:
             raise DataError(f"{len(text)} characters (limit characters={self.limits.characters})")
         self._note(source, note)
         kept = dict.fromkeys(self.wanted.keep)
-        return RawReport(self.names.unique(source.stem), source.path, without_surrogates(text), kept)
+        return RawReport(self.names.unique(source.stem), source.path, text, kept)
 
     def _archive(
         self, source: Source, stream: io.BufferedReader, content: bytes, archived: bool
