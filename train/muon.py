@@ -28,7 +28,9 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for matrix in group["params"]:
                 state = self.state[matrix]
-                buffer = state.setdefault("momentum_buffer", torch.zeros_like(matrix))
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(matrix)
+                buffer = state["momentum_buffer"]
                 buffer.lerp_(matrix.grad, 1 - group["momentum"])
                 direction = orthogonal(matrix.grad.lerp(buffer, group["momentum"]))
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])

@@ -23,12 +23,11 @@ STRENGTH = 10.0
 def fit_ngrams(reports: Sequence[GoldReport]) -> NgramModel:
     """Return a logistic regression on TF-IDF of hashed character n-grams, each sentence by itself."""
     texts = [text for report in reports for text in report.texts]
-    labels = np.array([NAMES.index(label) for report in reports for label in report.labels])
     seen = np.bincount(counts(texts)[1], minlength=BUCKETS)
     rarity = np.where(seen >= 2, np.log((1 + len(texts)) / (1 + seen)) + 1, 0).astype(np.float32)
     rows, buckets, values = tfidf(texts, rarity)
     features = csr_matrix((values, (rows, buckets)), shape=(len(texts), BUCKETS))
-    found = LogisticRegression(C=STRENGTH, max_iter=300).fit(features, labels)
+    found = LogisticRegression(C=STRENGTH, max_iter=300).fit(features, gold_of(reports).label)
     weights = np.zeros((BUCKETS, len(NAMES)), np.float32)
     bias = np.full(len(NAMES), -10.0, np.float32)  # of a label that no training sentence has
     if len(found.classes_) == 2:  # one row for two labels

@@ -5,6 +5,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import distributed
@@ -65,6 +66,7 @@ class Processes:
             distributed.destroy_process_group()
 
 
+@lru_cache
 def computes_bf16(device: torch.device) -> bool:
     """Return whether the device computes in bfloat16 itself; emulated, it is many times slower than float32."""
     if device.type == "cuda":
