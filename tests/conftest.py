@@ -27,7 +27,8 @@ from transformers import BertConfig, BertForMaskedLM
 from gangmu.checkpoint import save_model
 from gangmu.encoding import SPECIALS
 from gangmu.labels import NAMES
-from train.config import RunConfig, load_config
+from train.config import RunConfig
+from train.description import load_config
 from train.fit import fit
 
 settings.register_profile("same every time", derandomize=True, deadline=None)

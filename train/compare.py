@@ -28,8 +28,9 @@ from gangmu.labeller import Labeller
 from gangmu.labels import NAMES
 from gangmu.writing import write_whole
 from train.baselines import BASELINES
-from train.config import Axis, CompareConfig, RunConfig, load_config
+from train.config import Axis, CompareConfig, RunConfig
 from train.dataset import GoldReport, read_labelled
+from train.description import load_config
 from train.eval import evaluate, evaluate_baseline
 from train.fit import RUNS, build_model, find_encoder
 from train.loop import build_trainer, set_seed, training_arguments

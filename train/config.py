@@ -1,13 +1,10 @@
-"""Run descriptions: YAML -> checked, frozen objects. Every mistake of a file is reported at once."""
+"""Run descriptions as checked, frozen objects; `train.description` reads them from YAML."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gangmu.errors import UsageError
 from gangmu.settings import TextSettings
 
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -18,8 +15,6 @@ Rate = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 Precision = Literal["fp32", "bf16", "auto"]
 """auto: bfloat16 where the processor or GPU has instructions for it."""
-SIZE_LIMIT = 1 << 15
-"""Bytes of a run description at most, many times configs/base.yaml; PyYAML takes 26 s for 1 MB of numbers."""
 
 
 class Section(BaseModel):
@@ -65,6 +60,8 @@ class TrainingConfig(Section):
     warmup: Fraction
     weight_decay: Amount
     label_smoothing: Fraction
+    also: Fraction
+    """Share of the target that a sentence's second function gets."""
     hidden: Fraction
     """Share of the text's tokens hidden from the model in training, anew in every epoch."""
     ngrams: bool = Field(strict=True)
@@ -131,6 +128,8 @@ class PretrainingConfig(Section):
     threads: Count
     """Processor threads of a process."""
     precision: Precision
+    compile: bool = Field(strict=True)
+    """Whether torch.compile fuses the layers' operations; it needs a C++ compiler."""
 
 
 class PretrainConfig(Section):
@@ -155,6 +154,27 @@ class PretrainConfig(Section):
         return self
 
 
+class DistilConfig(Section):
+    """What to label with which teachers: configs/distil/base.yaml explains every key."""
+
+    name: Name
+    teachers: tuple[Path, ...] = Field(min_length=1)
+    """Checkpoint folders, whose scores are averaged."""
+    corpus: Path
+    sources: tuple[str, ...] = Field(min_length=1)
+    """Files of the corpus, without their endings."""
+    without: Path | None
+    """Annotations of documents that have labels already."""
+    documents: Count
+    sentences: tuple[Count, Count]
+    """Fewest and most of a document."""
+    demands: Fraction
+    """Share of a document's sentences that have one of the four functions, at least."""
+    sure: Fraction
+    """Mean score of a document's labels, at least."""
+    seed: int = Field(ge=0, strict=True)
+
+
 Axis = Literal["sentences", "tokens"]
 
 
@@ -172,111 +192,6 @@ class CompareConfig(Section):
     test: dict[str, Path] = Field(min_length=1)
     axis: Axis
     """What the picture sets scores against: sentences trained on, or tokens that the encoders were pre-trained on."""
-
-
-ConfigType = TypeVar("ConfigType", RunConfig, PretrainConfig, CompareConfig)
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 2e-5 as a number, collects doubled keys and refuses aliases."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.doubled: list[str] = []
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed; write the value out", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            mark = key_node.start_mark
-            if key in seen:
-                place = f"line {mark.line + 1}, column {mark.column + 1}"
-                self.doubled.append(f"{place}: key {key!r} stands twice, first in line {seen[key]}; keep one")
-            seen[key] = mark.line + 1
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 takes 2e-5 for text, and the Trainer then keeps the text (LLaMA-Factory issue 4014, TRL issue 1450).
-NUMBER = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+0123456789"))
-
-
-def load_config(path: Path, overrides: list[str], kind: type[ConfigType]) -> ConfigType:
-    """Return the run description at `path` with `section.key=value` overrides; UsageError lists every mistake.
-
-    `extends: FILE` takes what is not given here from another file beside it, one level deep.
-    """
-    values, faults = _read(path)
-    if base := values.pop("extends", None):
-        below, more = _read(path.parent / str(base))
-        faults += more
-        if "extends" in below:
-            faults.append(f"  extends: {base} extends {below.pop('extends')} itself; one level only")
-        values = _merged(below, values)
-    for override in overrides:
-        values = _merged(values, _parsed(override))
-    try:
-        config = kind.model_validate(values)
-    except ValidationError as error:
-        faults += [f"  {'.'.join(map(str, e['loc']))}: {e['msg']} (got {_shown(e['input'])})" for e in error.errors()]
-    if faults:
-        raise UsageError("\n".join([f"{path} is not a valid run description:", *faults]))
-    return config
-
-
-def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of a file and a line for each key that stands in it twice."""
-    try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise UsageError(f"{path}: {path.stat().st_size} bytes; a run description has at most {SIZE_LIMIT}")
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        values = loader.get_single_data()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; `ls configs` shows the run descriptions there are") from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UsageError(f"{path}: not YAML that can be read: {_place(error)}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected sections with keys, found {_shown(values)}")
-    return values, [f"  {path.name}, {doubled}" for doubled in loader.doubled]
-
-
-def _place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return where + str(getattr(error, "problem", None) or error)
-
-
-def _parsed(override: str) -> dict[str, Any]:
-    """Return {"training": {"epochs": 1}} for "training.epochs=1"."""
-    key, separator, text = override.partition("=")
-    if not separator or not all(key.split(".")):
-        raise UsageError(f"override {override!r}: expected section.key=value, such as training.epochs=1")
-    try:
-        value = _Loader(text).get_single_data()
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UsageError(f"override {override!r}: {_place(error)}") from error
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
-
-
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
-    return merged
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def saved(config: Section) -> dict[str, Literal[None] | Any]:

@@ -20,7 +20,8 @@ from gangmu.labels import FUNCTIONS, ID_OF, NAMES
 from gangmu.settings import TextSettings
 from gangmu.windows import Window, windows
 
-IGNORED = -100
+TARGET_SUM = 0.02
+"""How far a teacher's scores, which are rounded, may be from adding up to 1."""
 
 
 class GoldSentence(BaseModel):
@@ -33,6 +34,8 @@ class GoldSentence(BaseModel):
     label: str
     also: str | None = None
     rule: int | None = Field(default=None, ge=1, le=11, strict=True)
+    scores: dict[str, float] | None = None
+    """What a teacher makes of it (train.distil): training aims at these in place of the label."""
 
     @field_validator("label")
     @classmethod
@@ -53,6 +56,26 @@ class GoldSentence(BaseModel):
         if self.also == self.label:
             raise ValueError(f"also {self.also!r} is the label itself; name another function or null")
         return self
+
+    @field_validator("scores")
+    @classmethod
+    def _of_every_label(cls, scores: dict[str, float] | None) -> dict[str, float] | None:
+        if scores is not None and (
+            set(scores) != set(NAMES) or min(scores.values()) < 0 or abs(sum(scores.values()) - 1) > TARGET_SUM
+        ):
+            raise ValueError(f"scores need one for each of {', '.join(NAMES)}, which add up to 1")
+        return scores
+
+    def target(self, also: float) -> list[float]:
+        """Return what training aims at, a probability for each label; a second function gets the share `also`.
+
+        >>> GoldSentence(paragraph=0, text="要健全制度。", label="mechanism", also="method").target(0.2)
+        [0.0, 0.2, 0.8, 0.0, 0.0]
+        """
+        if self.scores:
+            return [self.scores[name] for name in NAMES]
+        second = also if self.also else 0.0
+        return [(name == self.label) * (1 - second) + (name == self.also) * second for name in NAMES]
 
     @field_validator("text")
     @classmethod
@@ -190,14 +213,14 @@ def gold_of(reports: Sequence[GoldReport]) -> Gold:
     )
 
 
-def window_dataset(reports: Sequence[GoldReport], settings: TextSettings) -> Dataset:
-    """Return the windows of reports with the label ids of the sentences each is to label."""
+def window_dataset(reports: Sequence[GoldReport], settings: TextSettings, also: float = 0.0) -> Dataset:
+    """Return the windows of reports with the target of each sentence to label; `also`: see `GoldSentence.target`."""
     rows = []
     for report in reports:
-        ids = [ID_OF[label] for label in report.labels]
+        targets = [sentence.target(also) for sentence in report.sentences]
         for window in windows(report.texts, settings):
-            labels = ids[window.start : window.start + window.last - window.first]
-            rows.append({**vars(window), "labels": labels})
+            own = targets[window.start : window.start + window.last - window.first]
+            rows.append({**vars(window), "targets": own})
     return Dataset.from_list(rows)
 
 
@@ -212,13 +235,13 @@ class Collator:
     saves with a checkpoint: no window is ever read twice alike, and a resumed run draws as an unbroken one."""
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Return input_ids, attention_mask [B, T], pool [B, S, T] and labels [B, S], -100 where there is none."""
+        """Return input_ids, attention_mask [B, T], pool [B, S, T], targets [B, S, 5], zeros where there is none."""
         found = [Window(tuple(row["sentences"]), row["start"], row["first"], row["last"]) for row in rows]
         batch = self.encoder.encode(found, self.settings)
-        labels = np.full(batch.pool.shape[:2], IGNORED, dtype=np.int64)
+        targets = np.zeros((*batch.pool.shape[:2], len(NAMES)), dtype=np.float32)
         for index, row in enumerate(rows):
-            labels[index, : len(row["labels"])] = row["labels"]
-        arrays = {**vars(batch), "labels": labels}
+            targets[index, : len(row["targets"])] = row["targets"]
+        arrays = {**vars(batch), "targets": targets}
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         if self.hidden:
             ids = tensors["input_ids"]

@@ -33,9 +33,10 @@ from gangmu.reading import read_reports
 from gangmu.view import html_page
 from gangmu.writing import write_whole
 from train.card import model_card
-from train.config import RunConfig, load_config, saved
+from train.config import RunConfig, saved
 from train.dataset import read_labelled, read_together
 from train.decide import fit_decision
+from train.description import load_config
 from train.eval import evaluate_file, write_evaluation
 from train.loop import BestOnDev, build_trainer, newest_complete, set_seed, training_arguments
 from train.ngrams import ngrams_beside

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gangmu.checkpoint import replacing, save_model
 from gangmu.encoding import Encoder, sentence_logits
 from gangmu.labeller import Labeller
+from gangmu.labels import NAMES
 from gangmu.writing import write_whole
 from train.config import RunConfig
-from train.dataset import IGNORED, Collator, GoldReport, window_dataset
+from train.dataset import Collator, GoldReport, window_dataset
 from train.eval import evaluate
 from train.processes import in_bf16
 
@@ -38,16 +38,13 @@ class WindowTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Return the mean loss of the labelled sentences of a batch."""
+        """Return the mean cross entropy of the labelled sentences of a batch to their targets."""
         output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
         with torch.autocast(inputs["pool"].device.type, enabled=False):
             logits = sentence_logits(inputs["pool"], output.logits.float())
-            loss = cross_entropy(
-                logits.flatten(0, 1),
-                inputs["labels"].flatten(),
-                ignore_index=IGNORED,
-                label_smoothing=self.label_smoothing,
-            )
+            labelled = inputs["targets"].sum(-1, keepdim=True)
+            smoothed = inputs["targets"].lerp(labelled / len(NAMES), self.label_smoothing)
+            loss = -(smoothed * logits.log_softmax(-1)).sum() / labelled.sum()
         return (loss, output) if return_outputs else loss
 
 
@@ -146,7 +143,7 @@ def build_trainer(
     trainer = WindowTrainer(
         model=model,
         args=arguments,
-        train_dataset=window_dataset(reports, config.text),
+        train_dataset=window_dataset(reports, config.text, config.training.also),
         data_collator=Collator(encoder, config.text, config.training.hidden),
         callbacks=callbacks,
     )

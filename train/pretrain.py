@@ -6,7 +6,6 @@ python -m train.pretrain configs/pretrain/base.yaml corpus.path=DIR training.tok
 import json
 import logging
 import math
-import re
 import shutil
 import time
 from pathlib import Path
@@ -16,18 +15,17 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForMaskedLM, ModernBertConfig, ModernBertForMaskedLM, PreTrainedModel
 
 from gangmu.checkpoint import replacing, save_model, write_sums
 from gangmu.cli import run as run_command
-from gangmu.encoding import Encoder
-from gangmu.errors import CheckpointError, UsageError
+from gangmu.errors import UsageError
 from gangmu.writing import write_whole
 from train.card import encoder_card
-from train.config import EncoderShape, PretrainConfig, PretrainingConfig, load_config, saved
+from train.config import PretrainConfig, saved
 from train.corpus import IGNORED, Corpus, corpus_hash
+from train.description import load_config
+from train.encoder import attention, build_model, build_optimizers, load_model, rate
 from train.masking import HeldOut, held_out_scores, masked, masked_loss
-from train.muon import Muon
 from train.processes import Processes, in_bf16
 
 log = logging.getLogger(__name__)
@@ -35,68 +33,6 @@ REPORT_STEPS = 500
 """Steps between two looks at the held-out text."""
 EXAMPLES = """Examples:  python -m train.pretrain configs/pretrain/base.yaml corpus.path=texts;
 torchrun --nproc-per-node 2 -m train.pretrain configs/pretrain/base.yaml corpus.path=texts"""
-LAYER = re.compile(r"\.layers?\.\d+\.")
-
-
-def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBertForMaskedLM:
-    """Return a fresh encoder with its masked-language-model head.
-
-    The default special-token ids of ModernBertConfig lie outside a Chinese vocabulary, so all are set.
-    """
-    config = ModernBertConfig(
-        vocab_size=encoder.tokenizer.get_vocab_size(),
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        local_attention=shape.local_attention,
-        global_attn_every_n_layers=2,
-        max_position_embeddings=longest,
-        pad_token_id=encoder.pad,
-        bos_token_id=encoder.cls,
-        cls_token_id=encoder.cls,
-        eos_token_id=encoder.sep,
-        sep_token_id=encoder.sep,
-        attn_implementation="sdpa",
-    )
-    model = ModernBertForMaskedLM(config)
-    model.sparse_prediction = True  # not in the config: others expect logits at every position
-    return model
-
-
-def load_model(folder: Path, longest: int) -> PreTrainedModel:
-    """Return the encoder of a Hugging Face folder with its masked-language-model head."""
-    try:
-        model = AutoModelForMaskedLM.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, attn_implementation="sdpa"
-        )
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"start: {folder} is no encoder folder that can be read: {error}") from error
-    if longest > (most := model.config.max_position_embeddings):
-        raise UsageError(f"training.final_length: {longest} tokens, but {folder} reads at most {most}")
-    if isinstance(model, ModernBertForMaskedLM):
-        model.sparse_prediction = True
-    return model
-
-
-def build_optimizers(model: PreTrainedModel, config: PretrainingConfig) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices of the layers and AdamW for embeddings, head and norms.
-
-    From random weights, held-out loss after 3.1 M tokens: 4.43 with AdamW alone, 4.22 with Muon (models/README.md).
-    """
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and LAYER.search(name)]
-    known = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in known]
-    decayed, plain = [p for p in others if p.ndim > 1], [p for p in others if p.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    muon = Muon(matrices, config.weight_decay)
-    return [muon, torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)]
-
-
-def rate(step: int, steps: int, config: PretrainingConfig) -> float:
-    """Return the learning rate of a step: warm-up, constant, then linear to zero over the last `decay` of the run."""
-    left = (steps - step) / max(1, round(steps * config.decay))
-    return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps, left)
 
 
 class Run:
@@ -120,6 +56,8 @@ class Run:
         elif config.start:
             self.model = load_model(config.start, longest)
         self.model.to(self.processes.device).train()
+        if config.training.compile:
+            self.model.base_model.compile(dynamic=False)  # type: ignore[operator]
         self.optimizers = build_optimizers(self.model, config.training)
         self.step = 0
         self.drawn = {config.training.length: 0, config.training.final_length: 0}
@@ -138,6 +76,7 @@ class Run:
         falling = self.step >= steps - round(steps * settings.decay)
         length = settings.final_length if falling else settings.length
         count = max(1, settings.step_tokens // length)
+        self.model.set_attn_implementation(attention(length, here.device))
         first, last = (self.drawn[length] + count * place // here.count for place in (here.rank, here.rank + 1))
         ids = self.corpus.sequences(first, last - first, length, settings.seed)
         inputs, labels = masked(ids, self.corpus.encoder, settings, first)

@@ -15,7 +15,8 @@ from gangmu.checkpoint import load_checkpoint, replacing, save_texts
 from gangmu.cli import run
 from gangmu.errors import UsageError
 from train.card import model_card
-from train.config import RunConfig, load_config
+from train.config import RunConfig
+from train.description import load_config
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from gangmu.cli import model_folder
 from gangmu.errors import GangmuError
 from gangmu.labeller import load
 from tests.hostile.attack import CANARY, SECRET, Attack, Outcome
-from train.config import RunConfig, load_config
+from train.config import RunConfig
+from train.description import load_config
 
 Change = Callable[[Path], object]
 LOADED = "loaded"

@@ -5,8 +5,9 @@ import pytest
 
 from train import compare as compare_module
 from train.compare import _cells, _lines, compare, markdown, picture, subset
-from train.config import CompareConfig, load_config
+from train.config import CompareConfig
 from train.dataset import read_labelled
+from train.description import load_config
 
 CURVE = Path(__file__).parent.parent.parent / "configs/compare/curve.yaml"
 

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from gangmu.errors import UsageError
-from train.config import PretrainConfig, RunConfig, load_config
+from train.config import PretrainConfig, RunConfig
+from train.description import load_config
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = ROOT / "configs"

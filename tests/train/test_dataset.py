@@ -7,7 +7,7 @@ from gangmu.encoding import Encoder
 from gangmu.errors import DataError
 from gangmu.labels import NAMES
 from gangmu.settings import TextSettings
-from train.dataset import IGNORED, Collator, read_labelled, read_together, window_dataset
+from train.dataset import Collator, GoldSentence, read_labelled, read_together, window_dataset
 
 GOOD = {"id": "a", "sentences": [{"paragraph": 0, "text": "會(huì)議召開,議事。", "label": "other"}]}
 
@@ -107,10 +107,21 @@ def test_windows_carry_the_label_of_each_sentence_once(run_file: Path, tiny_enco
     reports = read_labelled(run_file.parent / "train.jsonl")
     settings = TextSettings(window=40)
     data = window_dataset(reports, settings)
-    assert sum(len(row["labels"]) for row in data) == sum(len(report.sentences) for report in reports)
+    assert sum(len(row["targets"]) for row in data) == sum(len(report.sentences) for report in reports)
     batch = Collator(Encoder.load(tiny_encoder), settings)([data[i] for i in range(len(data))])
-    assert int((batch["labels"] != IGNORED).sum()) == sum(len(report.sentences) for report in reports)
-    assert batch["pool"].shape[:2] == batch["labels"].shape
+    assert int(batch["targets"].sum()) == sum(len(report.sentences) for report in reports)
+    assert batch["pool"].shape[:2] == batch["targets"].shape[:2]
+
+
+def test_a_target_is_the_label_shared_with_also_or_what_a_teacher_says() -> None:
+    row = {"paragraph": 0, "text": "要健全制度。", "label": "method", "also": "goal"}
+    assert GoldSentence.model_validate(row).target(0.0) == [0, 1, 0, 0, 0]
+    assert GoldSentence.model_validate(row).target(0.25) == [0.25, 0.75, 0, 0, 0]
+    scores = dict(zip(NAMES, [0.1, 0.2, 0.6, 0.05, 0.05], strict=True))
+    assert GoldSentence.model_validate(row | {"scores": scores}).target(0.25) == list(scores.values())
+    for bad in ({"goal": 1.0}, scores | {"goal": 0.5}, scores | {"goal": -0.1, "other": 0.25}):
+        with pytest.raises(ValueError, match="scores need one for each of goal"):
+            GoldSentence.model_validate(row | {"scores": bad})
 
 
 def test_hidden_tokens_are_drawn_anew_and_spare_the_signs(run_file: Path, tiny_encoder: Path) -> None:

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from transformers import BertForMaskedLM, BertForPreTraining, BertTokenizer
 
 import gangmu
-from train.config import RunConfig, load_config
+from train.config import RunConfig
+from train.description import load_config
 from train.fit import build_model, fit
 
 

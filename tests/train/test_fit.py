@@ -15,8 +15,9 @@ from gangmu.decision import Decision
 from gangmu.errors import CheckpointError, UsageError
 from gangmu.labeller import Labeller
 from train import fit as fit_module
-from train.config import RunConfig, load_config
+from train.config import RunConfig
 from train.dataset import read_labelled
+from train.description import load_config
 from train.eval import evaluate
 from train.fit import fit
 from train.loop import newest_complete

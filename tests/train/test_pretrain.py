@@ -16,10 +16,12 @@ from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 from gangmu.checkpoint import file_hash, verify
 from gangmu.errors import DataError, UsageError
 from train import pretrain as pretrain_module
-from train.config import PretrainConfig, load_config
+from train.config import PretrainConfig
 from train.corpus import IGNORED, Corpus, corpus_files, documents
+from train.description import load_config
+from train.encoder import rate
 from train.masking import held_out_scores, masked
-from train.pretrain import Run, newest, pretrain, rate
+from train.pretrain import Run, newest, pretrain
 
 CONFIG = Path(__file__).parent.parent.parent / "configs/pretrain/base.yaml"
 DOCUMENT = "要健全联席会议制度；要深入排查隐患。\n各镇负责人参加会议，去年新增就业两千人。"
@@ -209,7 +211,8 @@ def test_a_classical_bert_goes_on_with_its_own_vocabulary(corpus: Path, tmp_path
 LOSSES = """
 import json, sys
 from pathlib import Path
-from train.config import PretrainConfig, load_config
+from train.config import PretrainConfig
+from train.description import load_config
 from train.pretrain import Run
 from train.processes import Processes
 
