@@ -58,12 +58,11 @@ class Fitted:
     """For each of RISKS the score from which no more labels are wrong, with 95 % confidence; None: no promise."""
 
 
-def fit_decision(labeller: Labeller, reports: Sequence[GoldReport]) -> Decision:
-    """Return the decision that suits labelled reports the classifier was not trained on."""
+def fit_decision(logits: Logits, reports: Sequence[GoldReport]) -> Decision:
+    """Return the decision that suits labelled reports the classifier was not trained on, from their logits [n, 5]."""
     if len(reports) < 2:
         log.warning("a decision is fitted in folds by report; with one report scores stay uncalibrated")
         return Decision()
-    logits = np.concatenate(labeller.logits([report.texts for report in reports]))
     return decide(logits, gold_of(reports)).decision
 
 

@@ -10,10 +10,10 @@ import logging
 import platform
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 import yaml
@@ -86,12 +86,13 @@ def fit(config: RunConfig, fresh: bool = False, runs: Path = RUNS) -> Path:
         raise
 
     # --- decide, describe, score
-    labeller = Labeller(checkpoint, TorchEngine.load(folder / "best"))
+    texts = [report.texts for report in splits["dev"]]
+    logits = np.concatenate(Labeller(checkpoint, TorchEngine.load(folder / "best")).logits(texts))
     if config.training.ngrams:
-        ngrams_beside(labeller, splits["train"], splits["dev"]).save(folder / "best" / NGRAMS)
-        ngrams = load_ngrams(folder / "best" / NGRAMS)
-        labeller = Labeller(replace(checkpoint, ngrams=ngrams), labeller.engine)
-    save_texts(folder / "best", config.text, fit_decision(labeller, splits["dev"]), "")
+        ngrams_beside(logits, splits["train"], splits["dev"]).save(folder / "best" / NGRAMS)
+        if saved_ngrams := load_ngrams(folder / "best" / NGRAMS):  # with the weights as they will be read
+            logits = logits + saved_ngrams.logits([text for report in texts for text in report])
+    save_texts(folder / "best", config.text, fit_decision(logits, splits["dev"]), "")
     return _finish(config, folder)
 
 

@@ -10,7 +10,6 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from gangmu.labeller import Labeller
 from gangmu.labels import NAMES
 from gangmu.ngrams import BUCKETS, NgramModel, counts, tfidf
 from train.dataset import GoldReport, gold_of
@@ -39,10 +38,9 @@ def fit_ngrams(reports: Sequence[GoldReport]) -> NgramModel:
     return NgramModel(weights, rarity, bias)
 
 
-def ngrams_beside(labeller: Labeller, train: Sequence[GoldReport], dev: Sequence[GoldReport]) -> NgramModel:
-    """Return the linear model fitted on `train`, weighted for its place beside the labeller's encoder by `dev`."""
+def ngrams_beside(encoder: NDArray[np.float32], train: Sequence[GoldReport], dev: Sequence[GoldReport]) -> NgramModel:
+    """Return the linear model fitted on `train`, weighted for its place beside the encoder by its logits on `dev`."""
     model = fit_ngrams(train)
-    encoder = np.concatenate(labeller.logits([report.texts for report in dev]))
     alone = model.logits([text for report in dev for text in report.texts])
     weight = best_weight(encoder, alone, gold_of(dev).label)
     log.info("n-gram logits count %.2f times beside the encoder's", weight)

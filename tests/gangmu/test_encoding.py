@@ -1,12 +1,16 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gangmu.encoding import Encoder, sentence_logits
+from gangmu.cleaning import clean
+from gangmu.encoding import Encoder, from_vocabulary, sentence_logits
 from gangmu.errors import CheckpointError
 from gangmu.settings import TextSettings
 from gangmu.windows import windows
+from tests.conftest import ROOT, SHARED
+from train.dataset import read_labelled
 
 
 @pytest.fixture
@@ -74,6 +78,25 @@ def test_vocab_txt_and_tokenizer_json_give_the_same_ids(tiny_encoder: Path, tmp_
     (tmp_path / "vocab.txt").write_text((tiny_encoder / "vocab.txt").read_text(encoding="utf-8"), encoding="utf-8")
     texts = ["要健全联席会议制度。", "未知字鑫，a1b2", "“引号”"]
     assert Encoder.load(tmp_path).token_ids(texts) == Encoder.load(tiny_encoder).token_ids(texts)
+
+
+def shipped_texts() -> list[str]:
+    """Return the paragraphs of the written reports, and of the real ones where they are."""
+    texts = [
+        t for name in ("train", "dev", "test") for r in read_labelled(ROOT / f"data/{name}.jsonl") for t in r.texts
+    ]
+    real = SHARED / "reports/reports.jsonl"
+    lines = real.read_text(encoding="utf-8").splitlines() if real.is_file() else []
+    return texts + [p for line in lines for p in clean(json.loads(line)["text"]).text.split("\n") if p.strip()]
+
+
+def test_the_shipped_vocabulary_is_the_same_in_both_files_and_knows_the_characters() -> None:
+    base, texts = ROOT / "models/gangmu-base", shipped_texts()
+    encoder = Encoder.load(base)
+    ids = encoder.token_ids(texts)
+    assert ids == Encoder(from_vocabulary(base / "vocab.txt")).token_ids(texts)
+    unknown = sum(row.count(encoder.unknown) for row in ids)
+    assert unknown * 10_000 <= sum(map(len, ids))
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
