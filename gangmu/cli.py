@@ -1,17 +1,12 @@
 """The `gangmu` command: label, split, doctor. Data on stdout, everything else on stderr."""
 
-import importlib.metadata
 import io
 import json
 import logging
-import os
-import platform
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -19,18 +14,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import track
 
+from gangmu.bulk import Job, Result, no_sentence, results
 from gangmu.checkpoint import checkpoint_hash
 from gangmu.cleaning import changes
+from gangmu.doctor import facts, model_folder
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
-from gangmu.labeller import Labeller, load
-from gangmu.labels import LABELS
 from gangmu.limits import parsed_limits
-from gangmu.reading import RawReport, read_reports
+from gangmu.output import Output, check_outputs, summarised
+from gangmu.progress import Tally, shown
+from gangmu.reading import Meter, RawReport, read_reports
 from gangmu.sentences import split_sentences
+from gangmu.shards import Shards
+from gangmu.sources import total_size
 from gangmu.tables import Wanted
-from gangmu.writing import COLUMNS, WRITERS, Named, writing
+from gangmu.writing import COLUMNS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +36,7 @@ app = typer.Typer(
     help="Say of every sentence of a Chinese meeting report: goal 目标, method 方法, mechanism 机制, "
     "exhortation 号召, or other 其他.",
     epilog="Exit codes: 0 done; 1 failure; 2 wrong usage or config; 65 bad data (what was readable is done, "
-    "the rest is listed); 74 input/output; 130 interrupted.",
+    "the rest is listed); 74 input/output; 75 output in use; 130 interrupted.",
 )
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 Paths = Annotated[
@@ -80,7 +78,19 @@ def label(
         str | None, typer.Option(help="Refuse a model whose hash is not this one; `gangmu doctor` shows it.")
     ] = None,
     format: Annotated[Format, typer.Option(help="Rows, one HTML page, or text.")] = Format.jsonl,
-    output: Annotated[Path | None, typer.Option(help="File to write; stdout without it.")] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            help="File to write, or folder with a / at the end, which keeps the parts; stdout without it. A run that "
+            "was stopped goes on where it was when started again."
+        ),
+    ] = "-",
+    summary: Annotated[
+        Path | None, typer.Option(help="CSV file for a row a report: sentences, and count and share of each function.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes, which share the cores; more than 1 where there are many.", min=1)
+    ] = 1,
     text_field: TextField = None,
     keep: Keep = "",
     limit: Limit = None,
@@ -91,25 +101,35 @@ def label(
     wanted = _wanted(text_field, keep)
     limits = parsed_limits(limit or [])
     _show_notes(quiet)
-    labeller = load(model_folder(model), four, model_sha256)
+    target = Output(output)
+    check_outputs(target, summary)
+    job = Job(model_folder(model), format.value, four, model_sha256, workers=workers)
+    labeller = job.labeller()
+    checkpoint = labeller.checkpoint
+    sha256 = checkpoint_hash(checkpoint.folder)
     if not quiet:
-        checkpoint = labeller.checkpoint
-        err.print(f"model {checkpoint.name}, sha256 {checkpoint_hash(checkpoint.folder)}", markup=False)
+        err.print(f"model {checkpoint.name}, sha256 {sha256}", markup=False)
     faults: list[GangmuError] = []
-    reports = read_reports(paths, faults, wanted, limits)
-    if not quiet and err.is_terminal:
-        reports = iter(track(reports, "labelling", total=None, console=err))
-    tally = Tally()
-    labelled = tally.counted(_labelled(labeller, reports, faults))
-    if first := next(labelled, None):
-        with writing(output) if output and str(output) != "-" else nullcontext(sys.stdout.buffer) as stream:
-            WRITERS[format.value](chain([first], labelled), stream)
-        if output and not quiet:
-            err.print(f"wrote {output}", markup=False)
+    tally, meter = Tally(), Meter()
+    ours = target.written + ([summary.resolve()] if summary else [])
+    reports = read_reports(paths, faults, wanted, limits, meter, ours)
+    total = None if quiet else total_size(paths, ours)
+
+    def found(job: Job, kept: Shards | None) -> Iterator[Result]:
+        labelled = results(job, labeller, reports, meter, kept)
+        return summarised(shown(labelled, tally, total, None if quiet else err), summary)
+
+    run: dict[str, object] = {"gangmu": version("gangmu"), "model": checkpoint.name, "sha256": sha256}
+    run |= {"format": format.value, "four": four, "keep": list(wanted.keep)}
+    written = target.write(job, found, run)
+    every = [*map(str, faults), *tally.faults]
+    target.list_errors(every)
     if not quiet:
-        err.print(tally.summary())
-    if faults:
-        raise DataError([str(fault) for fault in faults])
+        if written and output != "-":
+            err.print(f"wrote {output}", markup=False)
+        err.print(tally.summary(len(every)))
+    if every:
+        raise DataError(every)
 
 
 @app.command(epilog="Examples:  gangmu split report.txt   |   gangmu split report.txt --show-cleaning")
@@ -139,7 +159,7 @@ def split(
     for report in reports:  # none is left after --raw
         sentences = split_sentences(report.text)
         if not sentences:
-            faults.append(_no_sentence(report))
+            faults.append(no_sentence(report))
         if show_cleaning:
             _write_rows(report, (change._asdict() for change in changes(report.text)))
         else:
@@ -151,41 +171,8 @@ def split(
 @app.command(epilog="Example:  gangmu doctor")
 def doctor() -> None:
     """Show versions, processor and the checkpoint that would be used: what to send with a bug report."""
-    for name in (
-        "gangmu",
-        "numpy",
-        "tokenizers",
-        "opencc",
-        "torch",
-        "transformers",
-        "trafilatura",
-        "lxml",
-        "pypdf",
-        "pyarrow",
-    ):
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        typer.echo(f"{name:14}{version}")
-    typer.echo(f"{'python':14}{platform.python_version()}")
-    typer.echo(f"{'cores':14}{os.cpu_count()}")
-    try:
-        checkpoint = load(model_folder(None)).checkpoint
-        typer.echo(f"{'checkpoint':14}{checkpoint.name}\n{'sha256':14}{checkpoint_hash(checkpoint.folder)}")
-    except GangmuError as error:
-        typer.echo(f"{'checkpoint':14}{error}")
-
-
-def model_folder(given: Path | None) -> Path:
-    """Return the checkpoint folder to use; UsageError says how to name one when there is none."""
-    if given is not None:
-        return given
-    if named := os.environ.get("GANGMU_MODEL"):
-        return Path(named)
-    if Path("models/gangmu").is_dir():
-        return Path("models/gangmu")
-    raise UsageError("no model: give --model DIR, or set GANGMU_MODEL, or run where models/gangmu is")
+    for name, value in facts():
+        typer.echo(f"{name:14}{value}")
 
 
 def _wanted(text_field: str | None, keep: str) -> Wanted:
@@ -203,27 +190,6 @@ def _show_notes(quiet: bool) -> None:
     logging.getLogger("gangmu").handlers = [logging.NullHandler() if quiet else handler]
 
 
-def _labelled(labeller: Labeller, reports: Iterator[RawReport], faults: list[GangmuError]) -> Iterator[Named]:
-    """Yield each report with its labels; one that holds no sentence is a fault, never silence."""
-    waiting: list[RawReport] = []
-
-    def texts() -> Iterator[str]:
-        for report in reports:
-            waiting.append(report)
-            yield report.text
-
-    for labelled in labeller.label_many(texts()):
-        report = waiting.pop(0)
-        if labelled.sentences:
-            yield report, labelled
-        else:
-            faults.append(_no_sentence(report))
-
-
-def _no_sentence(report: RawReport) -> DataError:
-    return DataError(f"{report.path}: no sentence in its {len(report.text)} characters")
-
-
 def _write_rows(report: RawReport, rows: Iterable[dict[str, object]]) -> None:
     for row in rows:
         line = json.dumps({"report": report.id, **row, **report.kept}, ensure_ascii=False)
@@ -239,26 +205,6 @@ def _write_raw(reports: Iterator[RawReport]) -> None:
         return
     for report in chain([first] if first else [], [second] if second else [], reports):
         sys.stdout.write(f"== {report.id}\n{report.text.rstrip()}\n")
-
-
-@dataclass
-class Tally:
-    """What was labelled so far."""
-
-    reports: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-
-    def counted(self, labelled: Iterable[Named]) -> Iterator[Named]:
-        """Yield what is given, counting it."""
-        for named in labelled:
-            self.reports += 1
-            self.labels.update(sentence.label for sentence in named[1].sentences)
-            yield named
-
-    def summary(self) -> str:
-        """Return the line that ends a run."""
-        shares = ", ".join(f"{label.chinese} {label.name} {self.labels[label.name]}" for label in LABELS)
-        return f"{self.reports} reports, {self.labels.total()} sentences: {shares}"
 
 
 def run(command: Callable[[], object]) -> None:

@@ -31,3 +31,9 @@ class InputOutputError(GangmuError):
     """A file cannot be read or written."""
 
     exit_code = 74
+
+
+class InUseError(GangmuError):
+    """Another process writes the same output."""
+
+    exit_code = 75

@@ -1,9 +1,12 @@
 """Labeller: raw text -> labelled sentences."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +21,13 @@ from gangmu.windows import Window, windows
 
 BATCH_TOKENS = 4096
 """Tokens a batch at most, padding included; larger ones are no faster on a CPU."""
-REPORTS_AT_ONCE = 64
-"""Reports whose windows are sorted by length together."""
+SHARD_REPORTS = 256
+SHARD_CHARACTERS = 2_000_000
+"""A shard is so many reports, or fewer with so many characters: its windows are sorted by length together, and no batch
+reaches beyond it, so that what a report gets depends on nothing else."""
+T = TypeVar("T")
+Placed = tuple[int, Window]
+"""A window and the number of its report."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,12 @@ class LabelledReport:
 class Labeller:
     """A checkpoint ready to label reports."""
 
-    def __init__(self, checkpoint: Checkpoint, engine: Engine, four: bool = False) -> None:
+    def __init__(self, checkpoint: Checkpoint, engine: Engine, four: bool = False, threads: int | None = None) -> None:
+        """`threads`: batches computed at a time, each by one thread; None: one at a time, as the engine is set."""
         self.checkpoint = checkpoint
         self.engine = engine
         self.four = four
+        self.threads = threads
 
     def label(self, text: str) -> LabelledReport:
         """Return the labelled sentences of one raw report."""
@@ -60,11 +70,11 @@ class Labeller:
 
     def label_many(self, texts: Iterable[str]) -> Iterator[LabelledReport]:
         """Yield a labelled report for each raw text, in order; memory does not grow with their number."""
-        texts = iter(texts)
-        while chunk := list(islice(texts, REPORTS_AT_ONCE)):
-            yield from self._label_chunk(chunk)
+        for shard in shards(texts, len):
+            yield from self.label_shard(shard)
 
-    def _label_chunk(self, texts: list[str]) -> Iterator[LabelledReport]:
+    def label_shard(self, texts: Sequence[str]) -> Iterator[LabelledReport]:
+        """Yield a labelled report for each raw text of a shard, whose windows are computed together."""
         split = [split_sentences(text) for text in texts]
         logits = self.logits([[s.text for s in sentences] for sentences in split])
         for sentences, rows in zip(split, logits, strict=True):
@@ -88,10 +98,10 @@ class Labeller:
             (report, window) for report, sentences in enumerate(reports) for window in windows(sentences, settings)
         ]
         places.sort(key=lambda place: -_length(place[1], settings))
+        batches = list(_batches(places, settings))
+        computed = self._pool.map(self._batch_logits, batches) if self.threads else map(self._batch_logits, batches)
         rows: dict[tuple[int, int], NDArray[np.float32]] = {}
-        for batch in _batches(places, settings):
-            encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings)
-            pooled = sentence_logits(encoded.pool, self.engine.logits(encoded))
+        for batch, pooled in zip(batches, computed, strict=True):
             for (report, window), logits in zip(batch, pooled, strict=True):
                 rows[report, window.start] = logits[: window.last - window.first]
         parts: list[list[NDArray[np.float32]]] = [[np.zeros((0, len(NAMES)), np.float32)] for _ in reports]
@@ -102,18 +112,50 @@ class Labeller:
             return found
         return [logits + ngrams.logits(sentences) for logits, sentences in zip(found, reports, strict=True)]
 
+    def _batch_logits(self, batch: Sequence[Placed]) -> NDArray[np.float32]:
+        """Return the logits [B, S, 5] of the sentences of a batch of windows."""
+        settings = self.checkpoint.settings
+        encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings)
+        return sentence_logits(encoded.pool, self.engine.logits(encoded))
 
-def load(folder: str | Path, four: bool = False, sha256: str | None = None) -> Labeller:
-    """Return the labeller of a checkpoint folder; CheckpointError when it is not whole or not the one of `sha256`."""
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, initializer=self.engine.start_thread)
+
+
+def load(folder: str | Path, four: bool = False, sha256: str | None = None, threads: int | None = None) -> Labeller:
+    """Return the labeller of a checkpoint folder; CheckpointError when it is not whole or not the one of `sha256`.
+
+    `threads`: processor cores to use, all without it. The labels and scores are the same for any number.
+    """
     checkpoint = load_checkpoint(Path(folder), sha256)
-    return Labeller(checkpoint, TorchEngine.load(checkpoint.folder), four)
+    return Labeller(checkpoint, TorchEngine.load(checkpoint.folder), four, threads or cores())
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def shards(reports: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield the reports in runs of SHARD_REPORTS, shorter ones where they have SHARD_CHARACTERS by `length`."""
+    shard: list[T] = []
+    characters = 0
+    for report in reports:
+        shard.append(report)
+        characters += length(report)
+        if len(shard) == SHARD_REPORTS or characters >= SHARD_CHARACTERS:
+            yield shard
+            shard, characters = [], 0
+    if shard:
+        yield shard
 
 
 def _length(window: Window, settings: TextSettings) -> int:
     return 1 + sum(len(sentence) + settings.marks for sentence in window.sentences)
 
 
-def _batches(places: list[tuple[int, Window]], settings: TextSettings) -> Iterator[list[tuple[int, Window]]]:
+def _batches(places: list[Placed], settings: TextSettings) -> Iterator[list[Placed]]:
     """Yield runs of windows, longest first, whose padded size stays within the token budget."""
     start = 0
     while start < len(places):

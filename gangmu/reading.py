@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from gangmu.decoding import decode, without_surrogates
@@ -17,7 +18,7 @@ from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.formats import DOCUMENTS, TABLES, kind_of, package_kind
 from gangmu.limits import Limits
 from gangmu.parsers import Parsers
-from gangmu.sources import Source, check, members, opened_archive, sources, whole
+from gangmu.sources import Source, check, members, opened_archive, size_of, sources, whole
 from gangmu.tables import HEAD, Lines, Numbered, Row, Wanted, csv_rows, json_rows, parquet_row
 
 log = logging.getLogger(__name__)
@@ -39,13 +40,33 @@ class RawReport:
     """The columns of a table that were asked for; null for reports that come from no table."""
 
 
+@dataclass
+class Meter:
+    """Bytes on disk that were read so far, for a progress bar."""
+
+    done: int = 0
+    inside: int = 0
+    """Of a table that is being read."""
+
+    @property
+    def read(self) -> int:
+        """Return all of them."""
+        return self.done + self.inside
+
+
 def read_reports(
-    paths: Sequence[str], faults: list[GangmuError], wanted: Wanted | None = None, limits: Limits | None = None
+    paths: Sequence[str],
+    faults: list[GangmuError],
+    wanted: Wanted | None = None,
+    limits: Limits | None = None,
+    meter: Meter | None = None,
+    without: Sequence[Path] = (),
 ) -> Iterator[RawReport]:
     """Yield the reports at `paths`: files, folders (recursive, sorted), zips of those, or `-` for standard input.
 
     Memory grows with the number of reports only by their ids. What cannot be read is added to `faults`, and the others
-    go on. A path that does not exist raises UsageError before anything is read.
+    go on. A path that does not exist raises UsageError before anything is read. Files and folders `without`, whole
+    paths, are passed over in folders.
     """
     if paths.count("-") > 1:
         raise UsageError("-: standard input can be read once only")
@@ -53,8 +74,8 @@ def read_reports(
         check(path)
     limits = limits or Limits()
     with ThreadPoolExecutor(limits.children) as threads, Parsers(limits) as parsers:
-        reader = _Reader(faults, wanted or Wanted(), limits, parsers, threads)
-        yield from reader.read(source for path in paths for source in sources(path, faults))
+        reader = _Reader(faults, wanted or Wanted(), limits, parsers, threads, meter or Meter())
+        yield from reader.read(source for path in paths for source in sources(path, faults, without))
 
 
 class _Reader:
@@ -65,12 +86,14 @@ class _Reader:
         limits: Limits,
         parsers: Parsers,
         threads: ThreadPoolExecutor,
+        meter: Meter,
     ) -> None:
         self.faults = faults
         self.wanted = wanted
         self.limits = limits
         self.parsers = parsers
         self.threads = threads
+        self.meter = meter
         self.names = _Names()
 
     def read(self, found: Iterator[Source], archived: bool = False) -> Iterator[RawReport]:
@@ -87,6 +110,9 @@ class _Reader:
                         yield from self._opened(source, stream, kind, content, archived)
             except (GangmuError, OSError, *UNREADABLE) as error:
                 self._fault(source, error)
+            if source.file:
+                self.meter.done += size_of(source.file)
+                self.meter.inside = 0
             yield from self._finished(waiting, self.limits.children)
         yield from self._finished(waiting, 0)
 
@@ -160,8 +186,11 @@ class _Reader:
 
     def _table(self, source: Source, stream: io.BufferedReader, kind: str) -> Iterator[RawReport]:
         bad = 0
+        counted = source.file is not None and stream.seekable()  # a pipe has no place
         try:
             for number, row in self._rows(source, stream, kind):
+                if counted:
+                    self.meter.inside = stream.tell()
                 if isinstance(row, Row):
                     name = self.names.unique(row.id or f"{source.stem}-{number}")
                     yield RawReport(name, source.path, row.text, row.kept)

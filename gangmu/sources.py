@@ -6,7 +6,7 @@ import re
 import stat
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -50,10 +50,11 @@ class Source:
         return PureWindowsPath(self.name).stem or "stdin"
 
 
-def sources(path: str, faults: list[GangmuError]) -> Iterator[Source]:
+def sources(path: str, faults: list[GangmuError], without: Sequence[Path] = ()) -> Iterator[Source]:
     """Yield what lies at `path`: a file, standard input for `-`, or the files of a folder, sorted, with those below.
 
-    Files of a folder that are not read, links that lead out of it and what is no plain file are faults.
+    Files of a folder that are not read, links that lead out of it and what is no plain file are faults. Files and
+    folders `without` are passed over when a folder holds them: what is written is not read.
     """
     if path == "-":
         yield Source("-", "", lambda: io.BufferedReader(sys.stdin.buffer, HEAD))  # type: ignore[arg-type]
@@ -63,11 +64,27 @@ def sources(path: str, faults: list[GangmuError]) -> Iterator[Source]:
         yield _file(root)
         return
     inside = root.resolve()
-    for file in walk(root, faults):
+    for file in walk(root, faults, {root / out.relative_to(inside) for out in without if out.is_relative_to(inside)}):
         if fault := _unfit(file, inside):
             faults.append(DataError(f"{printable(str(file))}: skipped: {fault}"))
         else:
             yield _file(file)
+
+
+def size_of(file: Path) -> int:
+    """Return the bytes of a file, 0 when it has gone or is none."""
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except OSError:
+        return 0
+
+
+def total_size(paths: Sequence[str], without: Sequence[Path] = ()) -> int | None:
+    """Return the bytes of the files at `paths` that are read; None with standard input, whose size nobody knows."""
+    if "-" in paths:
+        return None
+    found: list[GangmuError] = []
+    return sum(size_of(source.file) for path in paths for source in sources(path, found, without) if source.file)
 
 
 def check(path: str) -> None:
@@ -81,11 +98,13 @@ def check(path: str) -> None:
         raise UsageError(f"{path}: no file in this folder that is read: {', '.join(KINDS)}")
 
 
-def walk(folder: Path, faults: list[GangmuError]) -> Iterator[Path]:
-    """Yield the files below `folder`, sorted, without hidden ones; links to folders are files here, not followed."""
+def walk(folder: Path, faults: list[GangmuError], without: Container[Path] = ()) -> Iterator[Path]:
+    """Yield the files below `folder`, sorted, but hidden ones and those `without`; links to folders are files here."""
     waiting = [(folder, True)]
     while waiting:
         path, is_folder = waiting.pop()
+        if path in without:
+            continue
         if not is_folder:
             yield path
             continue

@@ -1,10 +1,12 @@
 """Labelled reports -> one self-contained HTML page, or text for a terminal."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -21,6 +23,8 @@ LINES = {
 }
 CHINESE = {label.name: label.chinese for label in LABELS}
 MARKS = {label.name: label.mark for label in LABELS}
+UNSAFE = re.compile(r"[^\w.-]+")
+"""What some file system does not take in a name."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,25 @@ def html_page(reports: Sequence[tuple[str, LabelledReport]], title: str) -> str:
     pages = [_page(name, report) for name, report in reports]
     model = reports[0][1].model if reports else "no model"
     context = {"labels": LABELS, "lines": LINES, "chinese": CHINESE, "marks": MARKS}
-    return _template().render(title=title, pages=pages, model=model, **context)
+    return _template("report.html.j2").render(title=title, pages=pages, model=model, **context)
+
+
+def page_name(shard: int, place: int, report: str) -> str:
+    """Return the file name of a report's page: in the order of the input, whatever the report is called.
+
+    >>> page_name(0, 11, "市委/常委会")
+    '000000-011-市委_常委会.html'
+    """
+    return f"{shard:06}-{place:03}-{UNSAFE.sub('_', report)[:60]}.html"
+
+
+def index_page(pages: Iterable[tuple[str, str, Sequence[int]]], model: str, title: str) -> str:
+    """Return the HTML page that leads to pages: of each the file name, the report, and its sentences by label."""
+    rows = [(quote(file), report, counts, sum(counts)) for file, report, counts in pages]
+    totals = [sum(row[2][place] for row in rows) for place in range(len(NAMES))]
+    return _template("index.html.j2").render(
+        title=title, rows=rows, totals=totals, model=model, labels=LABELS, lines=LINES
+    )
 
 
 def plain_text(report: LabelledReport) -> str:
@@ -59,6 +81,6 @@ def _page(name: str, report: LabelledReport) -> Page:
 
 
 @lru_cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     loader = PackageLoader("gangmu", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("report.html.j2")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)

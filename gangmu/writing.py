@@ -1,13 +1,15 @@
 """Labelled reports -> JSON Lines, CSV, Parquet, text or a page, and files that are there whole or not at all."""
 
 import csv
+import errno
 import io
 import json
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,13 +17,13 @@ from gangmu.errors import InputOutputError, UsageError
 from gangmu.labeller import LabelledReport, LabelledSentence
 from gangmu.labels import NAMES
 from gangmu.reading import RawReport
-from gangmu.view import html_page, plain_text
+from gangmu.view import plain_text
 
 COLUMNS = ("report", "path", *(field.name for field in fields(LabelledSentence)), "model")
 FLAT = tuple(chain.from_iterable([f"score_{name}" for name in NAMES] if c == "scores" else [c] for c in COLUMNS))
-ROWS_AT_ONCE = 10_000
 FORMULA = re.compile("[=+\\-@\t\r\n\x00＝＋－＠]")
 """How a cell begins that spreadsheets compute instead of showing it."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 Named = tuple[RawReport, LabelledReport]
 
 
@@ -37,74 +39,87 @@ def rows(report: RawReport, labelled: LabelledReport) -> Iterator[dict[str, Any]
         }
 
 
-def write_json(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    """Write one line of JSON a sentence."""
-    for report, sentences in labelled:
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows(report, sentences)]
-        stream.write("".join(lines).encode())
+def json_part(labelled: Sequence[Named]) -> bytes:
+    """Return one line of JSON a sentence."""
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for named in labelled for row in rows(*named)]
+    return "".join(lines).encode()
 
 
-def write_csv(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    """Write CSV in UTF-8 with a byte-order mark, as spreadsheets expect it; cells that are formulas get a ' before."""
-    stream.write("\ufeff".encode())
-    header: list[str] = []
-    for report, sentences in labelled:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        if not header:
-            header = [*FLAT, *report.kept]
-            writer.writerow(map(guarded, header))
-        writer.writerows(map(guarded, _flat(row).values()) for row in rows(report, sentences))
-        stream.write(text.getvalue().encode())
+def csv_part(labelled: Sequence[Named]) -> bytes:
+    """Return CSV in UTF-8 with a byte-order mark, as spreadsheets expect it; cells that are formulas get a ' before."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(map(guarded, [*FLAT, *labelled[0][0].kept]))
+    for named in labelled:
+        writer.writerows(map(guarded, _flat(row).values()) for row in rows(*named))
+    return text.getvalue().encode("utf-8-sig")
 
 
-def write_parquet(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    """Write Parquet of one report at least; kept columns become text: the next file may have them in another type."""
+def parquet_part(labelled: Sequence[Named]) -> bytes:
+    """Return a Parquet file; kept columns become text: the next file may have them in another type."""
+    pyarrow = _pyarrow()
+    kept = tuple(labelled[0][0].kept)
+    types = {name: pyarrow.int64() for name in ("paragraph", "sentence", "start", "end")}
+    types |= {name: pyarrow.float64() for name in FLAT if name.startswith("score")} | {"abstained": pyarrow.bool_()}
+    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in (*FLAT, *kept)])
+    every = [_flat(row) | {name: _text(row[name]) for name in kept} for named in labelled for row in rows(*named)]
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(every, schema), stream)
+    return stream.getvalue()
+
+
+def text_part(labelled: Sequence[Named]) -> bytes:
+    """Return the reports for a terminal, each behind a line with its id."""
+    return "\n".join(f"== {report.id}\n{plain_text(found)}" for report, found in labelled).encode()
+
+
+PARTS: dict[str, Callable[[Sequence[Named]], bytes]] = {
+    "jsonl": json_part,
+    "csv": csv_part,
+    "parquet": parquet_part,
+    "text": text_part,
+}
+"""Labelled reports of a shard, at least one -> a whole file of the format."""
+
+
+def join(format: str, parts: Iterable[bytes], stream: BinaryIO) -> None:
+    """Write as one file what several of the format hold, at least one."""
+    if format == "parquet":
+        _join_parquet(parts, stream)
+        return
+    head = 0
+    for number, part in enumerate(parts):
+        if number == 0:
+            head = _head(part) if format == "csv" else 0
+            stream.write(part)
+        else:
+            stream.write(b"\n" + part if format == "text" else part[head:])
+
+
+def _head(part: bytes) -> int:
+    """Return the bytes of a CSV file's mark and header, whose names may hold line breaks."""
+    text = io.StringIO(part.decode("utf-8-sig"), newline="")
+    next(csv.reader(text))
+    return len(part) - len(text.read().encode())
+
+
+def _join_parquet(parts: Iterable[bytes], stream: BinaryIO) -> None:
+    pyarrow = _pyarrow()
+    parts = iter(parts)
+    table = pyarrow.parquet.read_table(io.BytesIO(next(parts)))
+    with pyarrow.parquet.ParquetWriter(stream, table.schema) as writer:
+        writer.write_table(table)
+        for part in parts:
+            writer.write_table(pyarrow.parquet.read_table(io.BytesIO(part)))
+
+
+def _pyarrow() -> Any:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise UsageError(f"--format parquet needs {error.name}: pip install 'gangmu[parquet]'") from error
-    labelled = iter(labelled)
-    first = next(labelled)
-    kept = tuple(first[0].kept)
-    types = {name: pyarrow.int64() for name in ("paragraph", "sentence", "start", "end")}
-    types |= {name: pyarrow.float64() for name in FLAT if name.startswith("score")} | {"abstained": pyarrow.bool_()}
-    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in (*FLAT, *kept)])
-    every = (_flat(row) for named in chain([first], labelled) for row in rows(*named))
-    with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
-        while batch := list(islice(every, ROWS_AT_ONCE)):
-            for row in batch:
-                row.update({name: _text(row[name]) for name in kept})
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema))
-
-
-def write_text(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    """Write the reports for a terminal; several each behind a line with its id."""
-    labelled = iter(labelled)
-    first, second = next(labelled), next(labelled, None)
-    if second is None:
-        stream.write(plain_text(first[1]).encode())
-        return
-    stream.write(f"== {first[0].id}\n{plain_text(first[1])}".encode())
-    for report, sentences in chain([second], labelled):
-        stream.write(f"\n== {report.id}\n{plain_text(sentences)}".encode())
-
-
-def write_html(labelled: Iterable[Named], stream: BinaryIO) -> None:
-    """Write one page, for which all reports must be there."""
-    pages = [(report.id, sentences) for report, sentences in labelled]
-    title = pages[0][0] if len(pages) == 1 else f"Gangmu 纲目: {len(pages)} reports"
-    stream.write(html_page(pages, title).encode())
-
-
-WRITERS: dict[str, Callable[[Iterable[Named], BinaryIO], None]] = {
-    "jsonl": write_json,
-    "csv": write_csv,
-    "parquet": write_parquet,
-    "text": write_text,
-    "html": write_html,
-}
+    return pyarrow
 
 
 def guarded(cell: object) -> object:
@@ -150,9 +165,23 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
             yield stream
+            stream.flush()
+            os.fsync(stream.fileno())  # else a power cut can leave the name without the bytes
         temporary.replace(target)
+        _sync(target.parent)
     except OSError as error:
-        raise InputOutputError(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
+        way_out = "make room and run it again" if error.errno in FULL else "choose another --output"
+        raise InputOutputError(f"{path}: cannot be written: {error.strerror}; {way_out}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut, where the system can (Windows cannot open a folder)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

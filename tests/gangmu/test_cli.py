@@ -4,33 +4,13 @@ import json
 import os
 import re
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from gangmu.cli import main
-
 COLUMNS = ["report", "path", "paragraph", "sentence", "start", "end", "text", "label", "score", "scores"]
 COLUMNS += ["also", "abstained", "model"]
-
-
-@pytest.fixture
-def gangmu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command; return exit code, stdout, stderr."""
-
-    def command(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gangmu", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        with pytest.raises(SystemExit) as stopped:
-            main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return command
 
 
 @pytest.fixture

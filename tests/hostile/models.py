@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gangmu.checkpoint import checkpoint_hash, write_sums
-from gangmu.cli import model_folder
+from gangmu.doctor import model_folder
 from gangmu.errors import GangmuError
 from gangmu.labeller import load
 from tests.hostile.attack import CANARY, SECRET, Attack, Outcome

@@ -12,7 +12,7 @@ from gangmu.labeller import LabelledReport, LabelledSentence
 from gangmu.labels import NAMES
 from gangmu.reading import RawReport
 from gangmu.view import html_page
-from gangmu.writing import write_csv
+from gangmu.writing import csv_part
 from tests.hostile.attack import CANARY, REPORT, SECRET, Attack, Outcome, reading
 from tests.written import docx, paragraph
 
@@ -41,9 +41,8 @@ def _formulas(folder: Path) -> Outcome:
     for trigger, tail in product(TRIGGERS, ["1+1", "cmd|' /C calc'!A0", 'HYPERLINK("http://evil")']):
         cell = trigger + tail
         reports.append((RawReport(cell, cell, cell, {"date": cell}), labelled(cell)))
-    written = io.BytesIO()
-    write_csv(reports, written)
-    rows = list(csv.reader(io.StringIO(written.getvalue().decode("utf-8-sig"), newline="")))
+    written = csv_part(reports).decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(written, newline="")))
     cells = [cell for row in rows for cell in row]
     assert sum(cell.startswith("'") for cell in cells) == 5 * len(reports)
     return [REPORT], [f"a formula: {cell!r}" for cell in cells if cell[:1] in TRIGGERS and cell]

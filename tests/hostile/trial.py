@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from gangmu.cli import model_folder
+from gangmu.doctor import model_folder
 from gangmu.labeller import load
 from tests.hostile import archives, documents, models, outputs, tables
 from tests.hostile.attack import REPORT, SECONDS, Attack, Result, cpu, reading, tried

@@ -1,0 +1,182 @@
+"""Many reports -> labelled shards, in order, with any number of processes, each report's fault its own."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from gangmu.errors import DataError, GangmuError
+from gangmu.labeller import SHARD_CHARACTERS, Labeller, cores, load, shards
+from gangmu.labels import NAMES
+from gangmu.reading import Meter, RawReport
+from gangmu.shards import Done, Shards, input_hash, write_shard
+from gangmu.view import html_page, page_name, plain_text
+from gangmu.writing import PARTS, Named
+
+ENDINGS = {"text": "txt"}
+"""Of the formats whose files do not end in their name."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each process needs to know to label a shard."""
+
+    model: Path
+    format: str
+    four: bool = False
+    sha256: str | None = None
+    folder: Path | None = None
+    """Of the shards; without one what they hold comes back."""
+    workers: int = 1
+
+    def labeller(self) -> Labeller:
+        """Return the labeller of one of the processes, with its share of the cores."""
+        return load(self.model, self.four, self.sha256, max(1, cores() // self.workers))
+
+
+class Shard(NamedTuple):
+    """Reports that are labelled together."""
+
+    number: int
+    reports: list[RawReport]
+    read: int
+    """Bytes of the input that were read when it was whole."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is all of the input, and one report."""
+        return self.number == 0 and len(self.reports) == 1 and len(self.reports[0].text) < SHARD_CHARACTERS
+
+
+class Result(NamedTuple):
+    """A shard, labelled."""
+
+    done: Done
+    content: bytes
+    """In the format asked for; empty when it was written to a file, or nothing was labelled, or the format is html."""
+    named: list[Named]
+    """For html without a folder, which makes one page of all."""
+    read: int
+    again: bool = False
+    """Whether it was done by an earlier run."""
+
+
+def label_shard(labeller: Labeller, job: Job, shard: Shard) -> Result:
+    """Return the result of a shard; its file is written when the job has a folder."""
+    named, faults = _labelled(labeller, shard.reports)
+    counts = []
+    for report, found in named:
+        tally = Counter(sentence.label for sentence in found.sentences)
+        counts.append((report.id, report.path, [tally[name] for name in NAMES]))
+    files: dict[str, bytes] = {}
+    content = b""
+    if job.format == "html":
+        if job.folder:
+            files = {
+                page_name(shard.number, i, r.id): html_page([(r.id, f)], r.id).encode()
+                for i, (r, f) in enumerate(named)
+            }
+    elif named:
+        content = plain_text(named[0][1]).encode() if job.format == "text" and shard.alone else PARTS[job.format](named)
+        files = {f"part-{shard.number:06}.{ENDINGS.get(job.format, job.format)}": content}
+    sha256 = write_shard(job.folder, files) if job.folder else ""
+    done = Done(shard.number, input_hash(shard.reports), counts, faults, list(files), sha256)
+    if job.folder:
+        return Result(done, b"", [], shard.read)
+    return Result(done, content, named if job.format == "html" else [], shard.read)
+
+
+def _labelled(labeller: Labeller, reports: Sequence[RawReport]) -> tuple[list[Named], list[str]]:
+    """Return the reports with their labels, and the faults of those without: no sentence, or what their text broke."""
+    try:
+        found = [
+            (report, labelled)
+            for report, labelled in zip(reports, labeller.label_shard([r.text for r in reports]), strict=True)
+        ]
+    except Exception as error:  # whatever a text brings about must not cost the other reports
+        if len(reports) == 1:
+            return [], [
+                f"{reports[0].path}: report {reports[0].id} cannot be labelled: {type(error).__name__}: {error}"
+            ]
+        alone = [_labelled(labeller, [report]) for report in reports]
+        return [named for some, _ in alone for named in some], [fault for _, some in alone for fault in some]
+    faults = [str(no_sentence(report)) for report, labelled in found if not labelled.sentences]
+    return [named for named in found if named[1].sentences], faults
+
+
+def no_sentence(report: RawReport) -> DataError:
+    """Return the fault of a report that holds no sentence; it is never passed over in silence."""
+    return DataError(f"{report.path}: no sentence in its {len(report.text)} characters")
+
+
+def results(
+    job: Job, labeller: Labeller, reports: Iterable[RawReport], meter: Meter, kept: Shards | None = None
+) -> Iterator[Result]:
+    """Yield what comes of each shard, in order; those that `kept` holds already are not computed again."""
+    waiting: deque[Future[Result] | Result] = deque()
+    with _executor(job, labeller) as submit:
+        for number, run in enumerate(shards(reports, lambda report: len(report.text))):
+            shard = Shard(number, run, meter.read)
+            done = kept.found(number, input_hash(run)) if kept else None
+            waiting.append(Result(done, b"", [], meter.read, again=True) if done else submit(shard))
+            while waiting and (len(waiting) > job.workers or isinstance(waiting[0], Result)):
+                yield _result(waiting.popleft(), kept)
+        while waiting:
+            yield _result(waiting.popleft(), kept)
+
+
+def _result(waited: "Future[Result] | Result", kept: Shards | None) -> Result:
+    if isinstance(waited, Result):
+        return waited
+    try:
+        result = waited.result()
+    except BrokenProcessPool as error:
+        raise GangmuError("a worker was killed, for lack of memory most often: try fewer --workers") from error
+    if kept:
+        kept.add(result.done)
+    return result
+
+
+@contextmanager
+def _executor(job: Job, labeller: Labeller) -> Iterator[Callable[[Shard], "Future[Result]"]]:
+    """Yield what has a shard labelled beside the reading: by a thread here, or by processes."""
+    pool: Executor
+    if job.workers == 1:
+        pool = ThreadPoolExecutor(1)
+        submit = lambda shard: pool.submit(label_shard, labeller, job, shard)  # noqa: E731
+    else:
+        pool = ProcessPoolExecutor(job.workers, multiprocessing.get_context("spawn"), _start, (job,))
+        submit = lambda shard: pool.submit(_label_there, shard)  # noqa: E731
+    try:
+        yield submit
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_here: list[tuple[Labeller, Job]] = []
+"""What a worker process was started with."""
+
+
+def _start(job: Job) -> None:
+    """Load the model in a worker process, which ends with the process that started it, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _here.append((job.labeller(), job))
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _label_there(shard: Shard) -> Result:
+    return label_shard(*_here[0], shard)

@@ -1,0 +1,209 @@
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from gangmu import bulk, labeller
+from gangmu.labeller import LabelledReport, Labeller
+
+TEXTS = ["要深入排查管网隐患。大家要奋勇争先。", "会议于昨日下午召开。", "要健全联席会议制度；力争到明年建成三个园区。"]
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table of eight reports, three to a shard."""
+    monkeypatch.setattr(labeller, "SHARD_REPORTS", 3)
+    path = tmp_path / "in" / "reports.jsonl"
+    path.parent.mkdir()
+    rows = [{"id": f"r{number}", "text": TEXTS[number % 3]} for number in range(8)]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the shards that were computed, not found."""
+    seen: list[int] = []
+    real = bulk.label_shard
+
+    def noted(labeller: Labeller, job: bulk.Job, shard: bulk.Shard) -> bulk.Result:
+        seen.append(shard.number)
+        return real(labeller, job, shard)
+
+    monkeypatch.setattr(bulk, "label_shard", noted)
+    return seen
+
+
+@pytest.fixture
+def label(gangmu, reports: Path, checkpoint: Path, tmp_path: Path) -> Callable[..., tuple[int, bytes, str]]:  # type: ignore[no-untyped-def]
+    """Label the reports into a file; return exit code, its bytes, stderr."""
+
+    def command(*arguments: str | Path, output: str = "out.jsonl") -> tuple[int, bytes, str]:
+        code, _, err = gangmu("label", reports, "--model", checkpoint, "--output", tmp_path / output, *arguments)
+        path = tmp_path / output
+        return code, path.read_bytes() if path.is_file() else b"", err
+
+    return command
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
+    label, computed, tmp_path, monkeypatch, format
+) -> None:  # type: ignore[no-untyped-def]
+    _, whole, _ = label("--format", format)
+    assert computed == [0, 1, 2]
+    real = bulk.write_shard
+
+    def full(folder: Path, files: dict[str, bytes]) -> str:
+        if any("000001" in name for name in files):
+            raise OSError(28, "No space left on device")
+        return real(folder, files)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "write_shard", full)
+        assert label("--format", format, output="again")[0] == 74
+    assert (tmp_path / f"again.parts/part-000000.{format}").exists()
+    computed.clear()
+    code, again, err = label("--format", format, output="again")
+    assert (code, again, computed) == (0, whole, [1, 2])
+    assert "3 reports of them by an earlier run" in err
+    assert [path.name for path in tmp_path.glob("again*")] == ["again"]
+
+
+def test_what_was_torn_or_changed_is_done_again(label, reports, computed, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    assert label(output="out")[0] == 0
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(kept) == [".lock", "manifest.jsonl", *(f"part-00000{number}.jsonl" for number in range(3))]
+    computed.clear()
+    assert label(output="out")[0] == 0
+    assert computed == []
+    for name, shard in (("part-000001.jsonl", [1]), ("manifest.jsonl", [2])):
+        (folder / name).write_bytes(kept[name][:-7])
+        computed.clear()
+        assert label(output="out")[0] == 0
+        assert computed == shard
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
+    lines = reports.read_text(encoding="utf-8").splitlines()
+    reports.write_text("\n".join(lines[:4]).replace("会议于", "会于"), encoding="utf-8")
+    computed.clear()
+    assert label(output="out")[0] == 0
+    assert computed == [0, 1]
+    assert sorted(path.name for path in folder.glob("part*")) == ["part-000000.jsonl", "part-000001.jsonl"]
+
+
+def test_a_poisoned_report_costs_itself_alone(label, reports, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    real = Labeller.label_shard
+
+    def breaks(self: Labeller, texts: Sequence[str]) -> Iterator[LabelledReport]:
+        if any("毒" in text for text in texts):
+            raise ValueError("a text that breaks the model")
+        yield from real(self, texts)
+
+    monkeypatch.setattr(Labeller, "label_shard", breaks)
+    rows = reports.read_text(encoding="utf-8").replace('"r4", "text": "', '"r4", "text": "毒')
+    reports.write_text(rows, encoding="utf-8")
+    code, out, err = label()
+    assert code == 65
+    assert list(dict.fromkeys(json.loads(line)["report"] for line in out.splitlines())) == [
+        f"r{number}" for number in range(8) if number != 4
+    ]
+    assert "report r4 cannot be labelled: ValueError: a text that breaks the model" in err
+    listed = [json.loads(line) for line in (tmp_path / "errors.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["output"] for row in listed] == ["out.jsonl"]
+    assert "r4" in listed[0]["error"]
+    reports.write_text(rows.replace("毒", ""), encoding="utf-8")
+    assert label()[0] == 0
+    assert not (tmp_path / "errors.jsonl").exists()
+
+
+def test_errors_of_another_output_stay(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    good = reports.read_text(encoding="utf-8")
+    reports.write_text(good + "{\n", encoding="utf-8")
+    assert label(output="a.jsonl")[0] == 65
+    assert label(output="b.jsonl")[0] == 65
+    reports.write_text(good, encoding="utf-8")
+    assert label(output="a.jsonl")[0] == 0
+    listed = (tmp_path / "errors.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["output"] for line in listed] == ["b.jsonl"]
+
+
+def test_two_processes_cannot_write_one_output(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "out.jsonl.parts").mkdir()
+    with FileLock(tmp_path / "out.jsonl.parts/.lock"):
+        code, out, err = label()
+    assert (code, out) == (75, b"")
+    assert "another process writes there" in err
+    assert label()[0] == 0
+
+
+def test_a_folder_that_holds_something_else_is_refused(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("x")
+    code, _, err = label(output="mine")
+    assert code == 2
+    assert "not empty, and no output of gangmu (thesis.txt)" in err
+    (tmp_path / "out").mkdir()
+    assert label(output="out")[0] == 0
+    code, _, err = label("--four", output="out")
+    assert code == 2
+    assert "made with another model or with other options" in err
+
+
+def test_parts_of_a_run_with_other_options_are_not_mixed_in(label, computed, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "_result", lambda waited, kept: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            label()
+    computed.clear()
+    _, four, _ = label("--four")
+    assert computed == [0, 1, 2]
+    assert b'"label": "other"' not in four
+
+
+def test_pages_and_their_index(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "pages").mkdir()
+    code, _, _ = label("--format", "html", output="pages")
+    assert code == 0
+    index = (tmp_path / "pages/index.html").read_text(encoding="utf-8")
+    linked = re.findall('href="([^"]+)"', index)
+    assert linked == [f"{number // 3:06}-{number % 3:03}-r{number}.html" for number in range(8)]
+    assert all("。" in (tmp_path / "pages" / name).read_text(encoding="utf-8") for name in linked)
+    assert "all 合计" in index
+
+
+def test_summary_has_a_row_a_report(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    label("--summary", tmp_path / "summary.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "summary.csv").read_text(encoding="utf-8-sig"), newline="")))
+    assert [row["report"] for row in rows] == [f"r{number}" for number in range(8)]
+    assert (rows[0]["sentences"], rows[0]["method"], rows[0]["share_exhortation"]) == ("2", "1", "0.5")
+    code, _, err = label("--summary", tmp_path / "out.jsonl")
+    assert code == 2
+    assert "this is --output too" in err
+
+
+def test_what_is_written_is_not_read(gangmu, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "甲.txt").write_text(TEXTS[0], encoding="utf-8")
+    arguments = ("label", tmp_path, "--model", checkpoint, "--output", tmp_path / "out.jsonl")
+    for _ in range(2):
+        code, _, err = gangmu(*arguments, "--summary", tmp_path / "summary.csv")
+        assert code == 0
+        assert "1 reports, 2 sentences" in err
+
+
+def test_two_workers_and_standard_output_give_the_bytes_of_one(gangmu, label, reports, checkpoint) -> None:  # type: ignore[no-untyped-def]
+    _, one, _ = label()
+    assert label("--workers", "2", output="two.jsonl")[1] == one
+    assert gangmu("label", reports, "--model", checkpoint)[1].encode() == one
+
+
+def test_any_number_of_threads_gives_the_same_logits(checkpoint: Path) -> None:
+    texts = [[f"要深入排查管网隐患{'，要抓好' * number}。" for number in range(40)] for _ in range(5)]
+    one, three = (labeller.load(checkpoint, threads=threads).logits(texts) for threads in (1, 3))
+    assert all((a == b).all() for a, b in zip(one, three, strict=True))
