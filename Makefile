@@ -12,7 +12,7 @@ ARGS ?=
 BIN = $(VENV)/bin
 export REPORTS
 
-.PHONY: help setup train label eval test check bench pretrain lock clean
+.PHONY: help setup train label eval test check bench faults pretrain lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -48,6 +48,9 @@ check: setup  ## Style, lint, types, tests
 
 bench: setup  ## Measure speed: characters a second of reading, cleaning and splitting
 	$(BIN)/python -m train.benchmark text
+
+faults: setup  ## Kill labelling, fill its disk, tear its files, run it again: "N of N" (some minutes; Linux)
+	unshare --user --map-root-user --mount $(BIN)/python -m tests.faults --model "$(MODEL)" $(ARGS)
 
 pretrain: setup  ## Pre-train a base encoder: make pretrain CORPUS=dir ARGS="training.tokens=20000000"
 	$(BIN)/python -m train.pretrain configs/pretrain/base.yaml corpus.path=$(CORPUS) $(ARGS)

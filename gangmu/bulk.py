@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from gangmu.choice import EngineName
 from gangmu.errors import DataError, GangmuError
 from gangmu.labeller import SHARD_CHARACTERS, Labeller, cores, load, shards
 from gangmu.labels import NAMES
@@ -33,13 +34,14 @@ class Job:
     format: str
     four: bool = False
     sha256: str | None = None
+    engine: EngineName = "torch"
     folder: Path | None = None
     """Of the shards; without one what they hold comes back."""
     workers: int = 1
 
     def labeller(self) -> Labeller:
         """Return the labeller of one of the processes, with its share of the cores."""
-        return load(self.model, self.four, self.sha256, max(1, cores() // self.workers))
+        return load(self.model, self.four, self.sha256, max(1, cores() // self.workers), self.engine)
 
 
 class Shard(NamedTuple):

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 SUMS = "SHA256SUMS"
 NGRAMS = "ngrams.safetensors"
 CLASSIFIER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "settings.json", "decision.json")
-LOADABLE = {".json", ".safetensors", ".txt", ".model", ".py", ".bin", ".pt", ".pth", ".pkl", ".jinja"}
+COMPILED = "compiled.json"
+"""Of a folder that `gangmu compile` wrote, where MODEL_ONNX stands for config.json and the weights."""
+MODEL_ONNX = "model.onnx"
+COMPILED_FILES = (COMPILED, MODEL_ONNX, "tokenizer.json", "settings.json", "decision.json")
+LOADABLE = {".json", ".onnx", ".safetensors", ".txt", ".model", ".py", ".bin", ".pt", ".pth", ".pkl", ".jinja"}
 """Files that a library may load without being asked; none may lie in the folder that SHA256SUMS does not list."""
 CODE = ("auto_map", "custom_pipelines", "trust_remote_code", "quantization_config")
 """Keys of config.json that name code or libraries to load."""
@@ -54,21 +58,30 @@ def load_checkpoint(folder: Path, sha256: str | None = None) -> Checkpoint:
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder; give --model a checkpoint folder ({HOW_TO_GET})")
-    if missing := [name for name in (*CLASSIFIER_FILES, SUMS) if not (folder / name).is_file()]:
+    compiled = (folder / COMPILED).is_file()
+    needed = COMPILED_FILES if compiled else CLASSIFIER_FILES
+    if missing := [name for name in (*needed, SUMS) if not (folder / name).is_file()]:
         raise CheckpointError(f"{folder}: not a Gangmu classifier: no {', '.join(missing)} ({HOW_TO_GET})")
     found = checkpoint_hash(folder)
     if sha256 is not None and found != sha256.lower():
         raise CheckpointError(f"{folder}: its hash is {found}, not {sha256}: this is another model, or it was changed")
     verify(folder)
     settings = load_settings(folder / "settings.json")
-    labels = _labels(folder / "config.json")
+    labels = settings.labels if compiled else _labels(folder / "config.json")
     if labels != settings.labels:
         raise CheckpointError(
             f"{folder}: config.json has the labels {list(labels)}, settings.json {list(settings.labels)}"
         )
-    name = f"{folder.resolve().name}@{found[:12]}"
+    name = _compiled_name(folder / COMPILED) if compiled else f"{folder.resolve().name}@{found[:12]}"
     decision, ngrams = load_decision(folder / "decision.json"), load_ngrams(folder / NGRAMS)
     return Checkpoint(folder, name, settings, decision, Encoder.load(folder), ngrams)
+
+
+def _compiled_name(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["name"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not of this version; compile the checkpoint again: {error!r}") from None
 
 
 def checkpoint_hash(folder: Path) -> str:
@@ -160,7 +173,11 @@ def replacing(target: Path) -> Iterator[Path]:
     old = target.with_name(target.name + ".old")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    yield part
+    try:
+        yield part
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.replace(old)

@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from gangmu.bulk import Job, Result, no_sentence, results
-from gangmu.checkpoint import checkpoint_hash
+from gangmu.checkpoint import COMPILED, checkpoint_hash, load_checkpoint
+from gangmu.choice import EngineName
 from gangmu.cleaning import changes
+from gangmu.compiled import Kind, compile_checkpoint
 from gangmu.doctor import facts, model_folder
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.limits import parsed_limits
@@ -77,6 +79,9 @@ def label(
     model_sha256: Annotated[
         str | None, typer.Option(help="Refuse a model whose hash is not this one; `gangmu doctor` shows it.")
     ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="What computes; auto: the fastest that is installed and gives torch's labels.")
+    ] = "auto",
     format: Annotated[Format, typer.Option(help="Rows, one HTML page, or text.")] = Format.jsonl,
     output: Annotated[
         str,
@@ -103,12 +108,12 @@ def label(
     _show_notes(quiet)
     target = Output(output)
     check_outputs(target, summary)
-    job = Job(model_folder(model), format.value, four, model_sha256, workers=workers)
+    job = Job(model_folder(model), format.value, four, model_sha256, engine, workers=workers)
     labeller = job.labeller()
     checkpoint = labeller.checkpoint
     sha256 = checkpoint_hash(checkpoint.folder)
     if not quiet:
-        err.print(f"model {checkpoint.name}, sha256 {sha256}", markup=False)
+        err.print(f"model {checkpoint.name}, sha256 {sha256}, engine {labeller.engine_name}", markup=False)
     faults: list[GangmuError] = []
     tally, meter = Tally(), Meter()
     ours = target.written + ([summary.resolve()] if summary else [])
@@ -119,7 +124,12 @@ def label(
         labelled = results(job, labeller, reports, meter, kept)
         return summarised(shown(labelled, tally, total, None if quiet else err), summary)
 
-    run: dict[str, object] = {"gangmu": version("gangmu"), "model": checkpoint.name, "sha256": sha256}
+    run: dict[str, object] = {
+        "gangmu": version("gangmu"),
+        "model": checkpoint.name,
+        "sha256": sha256,
+        "engine": labeller.engine_name,
+    }
     run |= {"format": format.value, "four": four, "keep": list(wanted.keep)}
     written = target.write(job, found, run)
     every = [*map(str, faults), *tally.faults]
@@ -168,6 +178,23 @@ def split(
         raise DataError([str(fault) for fault in faults])
 
 
+@app.command("compile", epilog="Example:  gangmu compile models/gangmu --output small/ --engine onnx")
+def compile_model(
+    model: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    output: Annotated[Path, typer.Option(help="Folder to write; a model to label with, without torch.")],
+    engine: Annotated[Kind, typer.Option(help="openvino: the fastest; onnx: the smallest.")] = "onnx",
+) -> None:
+    """Make a folder for an engine that needs no torch; refused unless it gives torch's labels."""
+    checkpoint = load_checkpoint(model)
+    if (model / COMPILED).is_file():
+        raise UsageError(f"{model}: compiled already; give the checkpoint")
+    if output.exists() and not (output / COMPILED).is_file():
+        raise UsageError(f"{output}: is there, and was not made by gangmu compile; choose another --output")
+    _show_notes(quiet=False)
+    err.print(compile_checkpoint(checkpoint, engine, output).line(), markup=False)
+    err.print(f"wrote {output}: gangmu label REPORT --model {output}", markup=False)
+
+
 @app.command(epilog="Example:  gangmu doctor")
 def doctor() -> None:
     """Show versions, processor and the checkpoint that would be used: what to send with a bug report."""
@@ -187,6 +214,7 @@ def _wanted(text_field: str | None, keep: str) -> Wanted:
 def _show_notes(quiet: bool) -> None:
     """Print what reading has to say of a file, such as an encoding that is not sure, on stderr."""
     handler = RichHandler(console=err, show_time=False, show_path=False, markup=False, highlighter=None)
+    logging.getLogger("gangmu").propagate = False  # onnxruntime gives the root logger a handler
     logging.getLogger("gangmu").handlers = [logging.NullHandler() if quiet else handler]
 
 

@@ -20,6 +20,8 @@ PACKAGES = (
     "lxml",
     "pypdf",
     "pyarrow",
+    "openvino",
+    "onnxruntime",
 )
 
 

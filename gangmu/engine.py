@@ -1,7 +1,9 @@
 """Token ids -> token logits. Engines load what they need when they are made, never on import."""
 
+import threading
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +32,14 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """The classifier in PyTorch, fp32; any AutoModelForTokenClassification, in evaluation mode."""
+    """The classifier in PyTorch, fp32 or bf16; any AutoModelForTokenClassification, in evaluation mode."""
 
-    def __init__(self, model: "PreTrainedModel") -> None:
+    def __init__(self, model: "PreTrainedModel", bf16: bool = False) -> None:
         self.model = model
+        self.bf16 = bf16
 
     @classmethod
-    def load(cls, folder: Path) -> "TorchEngine":
+    def load(cls, folder: Path, bf16: bool = False) -> "TorchEngine":
         """Return the engine of a checkpoint folder, on the GPU when there is one."""
         try:
             import torch
@@ -51,16 +54,18 @@ class TorchEngine:
             )
         except Exception as error:  # libraries raise whatever comes of a damaged or hostile folder
             raise CheckpointError(f"{folder}: cannot be loaded: {type(error).__name__}: {error}") from error
-        return cls(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), bf16)
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """Return the logits [B, T, 5] of a batch."""
         import torch
 
-        with torch.inference_mode():
+        device = self.model.device
+        rounded = torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with torch.inference_mode(), rounded:
             output = self.model(
-                input_ids=torch.from_numpy(batch.input_ids).to(self.model.device),
-                attention_mask=torch.from_numpy(batch.attention_mask).to(self.model.device),
+                input_ids=torch.from_numpy(batch.input_ids).to(device),
+                attention_mask=torch.from_numpy(batch.attention_mask).to(device),
             )
         logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
         return logits
@@ -70,3 +75,49 @@ class TorchEngine:
         import torch
 
         torch.set_num_threads(1)
+
+
+class OpenVinoEngine:
+    """The classifier in OpenVINO, from its ONNX file; `precision` is bf16 or f32."""
+
+    def __init__(self, path: Path, precision: str, threads: int) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise UsageError(f"--engine openvino needs {error.name}: pip install 'gangmu[openvino]'") from error
+        properties = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
+        self.compiled = openvino.Core().compile_model(path, "CPU", properties)
+        self.mine = threading.local()
+
+    def logits(self, batch: Batch) -> NDArray[np.float32]:
+        """Return the logits [B, T, 5] of a batch."""
+        if not hasattr(self.mine, "request"):
+            self.mine.request = self.compiled.create_infer_request()
+        found = self.mine.request.infer([batch.input_ids, batch.attention_mask])
+        logits: NDArray[np.float32] = found[0].copy()  # the next batch of this thread is computed in the same place
+        return logits
+
+    def start_thread(self) -> None:
+        """Do nothing: each stream of OpenVINO has one thread."""
+
+
+class OnnxEngine:
+    """The classifier in ONNX Runtime, from its ONNX file, int8 or f32."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UsageError(f"--engine onnx needs {error.name}: pip install 'gangmu[onnx]'") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def logits(self, batch: Batch) -> NDArray[np.float32]:
+        """Return the logits [B, T, 5] of a batch."""
+        fed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        logits: NDArray[np.float32] = self.session.run(None, fed)[0]
+        return logits
+
+    def start_thread(self) -> None:
+        """Do nothing: the session computes in the thread that asks."""

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gangmu.checkpoint import Checkpoint, load_checkpoint
+from gangmu.choice import EngineName, load_engine
 from gangmu.encoding import sentence_logits
-from gangmu.engine import Engine, TorchEngine
+from gangmu.engine import Engine
 from gangmu.labels import NAMES
 from gangmu.sentences import split_sentences
 from gangmu.settings import TextSettings
@@ -57,12 +58,20 @@ class LabelledReport:
 class Labeller:
     """A checkpoint ready to label reports."""
 
-    def __init__(self, checkpoint: Checkpoint, engine: Engine, four: bool = False, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        engine: Engine,
+        four: bool = False,
+        threads: int | None = None,
+        engine_name: str = "torch fp32",
+    ) -> None:
         """`threads`: batches computed at a time, each by one thread; None: one at a time, as the engine is set."""
         self.checkpoint = checkpoint
         self.engine = engine
         self.four = four
         self.threads = threads
+        self.engine_name = engine_name
 
     def label(self, text: str) -> LabelledReport:
         """Return the labelled sentences of one raw report."""
@@ -123,13 +132,22 @@ class Labeller:
         return ThreadPoolExecutor(self.threads, initializer=self.engine.start_thread)
 
 
-def load(folder: str | Path, four: bool = False, sha256: str | None = None, threads: int | None = None) -> Labeller:
+def load(
+    folder: str | Path,
+    four: bool = False,
+    sha256: str | None = None,
+    threads: int | None = None,
+    engine: EngineName | None = None,
+) -> Labeller:
     """Return the labeller of a checkpoint folder; CheckpointError when it is not whole or not the one of `sha256`.
 
-    `threads`: processor cores to use, all without it. The labels and scores are the same for any number.
+    `threads`: processor cores to use, all without it. The labels and scores are the same for any number. `engine`: see
+    `gangmu.choice.load_engine`; a compiled folder has its own.
     """
     checkpoint = load_checkpoint(Path(folder), sha256)
-    return Labeller(checkpoint, TorchEngine.load(checkpoint.folder), four, threads or cores())
+    threads = threads or cores()
+    loaded, name = load_engine(checkpoint, engine, threads)
+    return Labeller(checkpoint, loaded, four, threads, name)
 
 
 def cores() -> int:

@@ -15,7 +15,8 @@ def gangmu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """Run the command; return exit code, stdout, stderr."""
 
     def command(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gangmu", *map(str, arguments)])
+        engine = [] if arguments[0] != "label" or "--engine" in arguments else ["--engine", "torch"]
+        monkeypatch.setattr(sys, "argv", ["gangmu", *map(str, arguments), *engine])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         with pytest.raises(SystemExit) as stopped:
             main()

@@ -1,0 +1,84 @@
+"""Which engine computes a checkpoint: the one asked for, or the fastest that is installed and gives torch's labels."""
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from gangmu.checkpoint import COMPILED, Checkpoint, load_checkpoint
+from gangmu.compiled import (
+    EngineRefusedError,
+    Kind,
+    admit_bf16,
+    cached,
+    compile_checkpoint,
+    fastest,
+    installed,
+    load_compiled,
+    read_compiled,
+)
+from gangmu.engine import Engine, TorchEngine
+from gangmu.errors import CheckpointError, UsageError
+
+log = logging.getLogger(__name__)
+EngineName = Literal["auto", "torch", "torch-bf16", "openvino", "onnx"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+
+
+def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -> tuple[Engine, str]:
+    """Return the engine of a checkpoint and what it is, such as `openvino bf16`.
+
+    None is torch, in fp32, for a checkpoint; a compiled folder has one engine. `auto` tries what is installed, the
+    fastest first; what has to be compiled is compiled once, into the user's cache. EngineRefusedError when the engine
+    asked for does not give torch's labels.
+    """
+    if (checkpoint.folder / COMPILED).is_file():
+        own = read_compiled(checkpoint.folder)
+        if name not in (None, "auto", own.engine):
+            raise UsageError(f"{checkpoint.folder}: compiled for {own.engine}; --engine {name} needs the checkpoint")
+        return load_compiled(checkpoint, threads)
+    if name == "auto":
+        return _fastest(checkpoint, threads)
+    if name in ("openvino", "onnx"):
+        return load_compiled(_ready(checkpoint, name), threads)
+    if name == "torch-bf16":
+        admit_bf16(checkpoint)
+        return TorchEngine.load(checkpoint.folder, bf16=True), "torch bf16"
+    return TorchEngine.load(checkpoint.folder), "torch fp32"
+
+
+def _fastest(checkpoint: Checkpoint, threads: int) -> tuple[Engine, str]:
+    if Path("/dev/nvidiactl").exists() and find_spec("torch"):
+        try:
+            return load_engine(checkpoint, "torch-bf16", threads)
+        except EngineRefusedError as error:
+            log.warning("%s", error)
+    for kind in fastest():
+        try:
+            return load_compiled(_ready(checkpoint, kind), threads)
+        except (EngineRefusedError, UsageError) as error:
+            log.warning("%s; going on without it", error)
+    return load_engine(checkpoint, "torch", threads)
+
+
+def _ready(checkpoint: Checkpoint, kind: Kind) -> Checkpoint:
+    """Return the compiled checkpoint in the user's cache, made now if it is not there whole."""
+    if not installed(kind):
+        raise UsageError(f"--engine {kind}: not installed: pip install 'gangmu[{kind}]'")
+    folder = cached(checkpoint, kind)
+    refused = folder.with_suffix(".refused")
+    if refused.is_file():
+        raise EngineRefusedError(refused.read_text(encoding="utf-8"))
+    try:
+        if folder.is_dir():
+            return load_checkpoint(folder)
+    except (CheckpointError, OSError):
+        log.warning("%s: damaged; compiling again", folder)
+    log.warning("compiling for %s, once: some seconds", kind)
+    try:
+        log.warning("%s", compile_checkpoint(checkpoint, kind, folder).line())
+    except EngineRefusedError as error:
+        refused.parent.mkdir(parents=True, exist_ok=True)
+        refused.write_text(str(error), encoding="utf-8")
+        raise
+    return load_checkpoint(folder)
