@@ -1,16 +1,23 @@
 import json
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies
 
 from gangmu.cleaning import clean
 from gangmu.encoding import Encoder, from_vocabulary, sentence_logits
 from gangmu.errors import CheckpointError
+from gangmu.sentences import split_sentences
 from gangmu.settings import TextSettings
 from gangmu.windows import windows
 from tests.conftest import ROOT, SHARED
+from train.corpus import corpus_files, raw_documents
 from train.dataset import read_labelled
+
+SHIPPED = lru_cache(lambda: Encoder.load(ROOT / "models/gangmu-base"))
 
 
 @pytest.fixture
@@ -29,8 +36,8 @@ def test_one_row_a_sentence_each_closed_by_sep(encoder: Encoder) -> None:
 
 
 def test_masks_stand_before_each_sentence_and_are_read(encoder: Encoder) -> None:
-    settings = TextSettings(masks=2)
-    batch = encoder.encode(windows(["要健全制度。", "会议召开。"], settings), settings)
+    masked = TextSettings(masks=2)
+    batch = encoder.encode(windows(["要健全制度。", "会议召开。"], masked), masked)
     ids = batch.input_ids[0].tolist()
     assert ids[:3] == [encoder.cls, encoder.mask, encoder.mask]
     assert ids.count(encoder.mask) == 4
@@ -97,6 +104,31 @@ def test_the_shipped_vocabulary_is_the_same_in_both_files_and_knows_the_characte
     assert ids == Encoder(from_vocabulary(base / "vocab.txt")).token_ids(texts)
     unknown = sum(row.count(encoder.unknown) for row in ids)
     assert unknown * 10_000 <= sum(map(len, ids))
+
+
+def by_tokenizer(encoder: Encoder, texts: list[str]) -> list[list[int]]:
+    encoded = encoder.tokenizer.encode_batch(texts, add_special_tokens=False)
+    return [encoding.ids or [encoder.unknown] for encoding in encoded]
+
+
+ODD = "要健全，。“”《》—…·、；：？！（）【】　 ab1２Ａ%℃①〇々あ한\u0301\u200b\ufffd\ufe0f\U00020000\U0001f600龘"
+
+
+@given(strategies.lists(strategies.text(strategies.sampled_from(ODD)), min_size=1))
+@settings(max_examples=500)
+def test_looked_up_ids_are_those_of_the_tokenizer(texts: list[str]) -> None:
+    encoder = SHIPPED()
+    assert encoder.token_ids(texts) == by_tokenizer(encoder, texts)
+
+
+@pytest.mark.slow
+def test_looked_up_ids_are_those_of_the_tokenizer_on_real_sentences() -> None:
+    encoder, texts, most = SHIPPED(), [], 100_000
+    for path in corpus_files(SHARED / "corpus"):
+        found = (sentence.text for text in raw_documents(path) for sentence in split_sentences(text))
+        texts += list(islice(found, most // 11 + 1))
+    assert len(texts) >= most
+    assert encoder.token_ids(texts) == by_tokenizer(encoder, texts)
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
