@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gangmu.decision import Decision, load_decision
-from gangmu.encoding import Encoder
+from gangmu.encoding import SPECIALS, Encoder
 from gangmu.errors import CheckpointError
 from gangmu.labels import NAMES
 from gangmu.ngrams import NgramModel, load_ngrams
@@ -28,6 +28,7 @@ MODEL_ONNX = "model.onnx"
 COMPILED_FILES = (COMPILED, MODEL_ONNX, "tokenizer.json", "settings.json", "decision.json")
 LOADABLE = {".json", ".onnx", ".safetensors", ".txt", ".model", ".py", ".bin", ".pt", ".pth", ".pkl", ".jinja"}
 """Files that a library may load without being asked; none may lie in the folder that SHA256SUMS does not list."""
+ROLES = {f"{token.strip('[]').lower()}_token": token for token in SPECIALS}
 CODE = ("auto_map", "custom_pipelines", "trust_remote_code", "quantization_config")
 """Keys of config.json that name code or libraries to load."""
 LARGEST = 10_000_000
@@ -149,10 +150,10 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json and vocab.txt, which transformers 5 no longer writes."""
     encoder = Encoder.load(source)
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
     if (source / "tokenizer_config.json").is_file():
-        shutil.copyfile(source / "tokenizer_config.json", folder / "tokenizer_config.json")
-    else:
-        _write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+        config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
+    _write_json(folder / "tokenizer_config.json", ROLES | config)  # without them AutoTokenizer knows no padding
     ids = encoder.tokenizer.get_vocab(with_added_tokens=True)
     vocabulary = "".join(f"{token}\n" for token in sorted(ids, key=ids.__getitem__))
     (folder / "vocab.txt").write_text(vocabulary, encoding="utf-8")

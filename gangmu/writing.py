@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,7 +33,7 @@ def rows(report: RawReport, labelled: LabelledReport) -> Iterator[dict[str, Any]
         yield {
             "report": report.id,
             "path": report.path,
-            **asdict(sentence),
+            **vars(sentence),  # not asdict, which copies: a twentieth of the time of labelling
             "model": labelled.model,
             **report.kept,
         }

@@ -1,6 +1,7 @@
 """Speed, measured in one run.
 
 python -m train.benchmark text
+python -m train.benchmark label        -> runs/bench/label.json, table.md, picture.svg
 """
 
 import logging
@@ -19,6 +20,7 @@ from gangmu.cleaning import clean
 from gangmu.cli import run
 from gangmu.reading import read_reports
 from gangmu.sentences import split_sentences
+from train.contest import Contest, write_results
 from train.corpus import corpus_files, raw_documents
 from train.dataset import read_labelled
 from train.splits import joined
@@ -29,7 +31,24 @@ app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
 
 @app.callback()
 def benchmark() -> None:
-    """Measure speed. Times are processor time of this process, so that other programs disturb them less."""
+    """Measure speed, on a machine that does nothing else."""
+
+
+@app.command()
+def label(
+    model: Annotated[Path, typer.Option(help="Checkpoint.")] = Path("models/gangmu"),
+    corpus: Annotated[Path, typer.Option(help="Folder of real texts; data/ is read where it is not.")] = Path(
+        "../shared/corpus"
+    ),
+    sentences: Annotated[int, typer.Option(help="Sentences to label.", min=100)] = 20_000,
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/bench"),
+) -> None:
+    """Label reports with each engine and in the ways people write first, from text files to rows on disk."""
+    texts = real_texts(corpus, 60 * sentences) if corpus.is_dir() else written_texts(60 * sentences)
+    contest = Contest(model, output, texts, sentences)
+    rows = contest.run()
+    write_results(rows, contest, output)
+    Console().print((output / "table.md").read_text(encoding="utf-8"), markup=False)
 
 
 @app.command()
@@ -40,7 +59,7 @@ def text(
     characters: Annotated[int, typer.Option(help="Characters to read, in millions.", min=1)] = 2,
     repeats: Annotated[int, typer.Option(help="Rounds, of which median and best are shown.", min=1)] = 9,
 ) -> None:
-    """Read, clean and split plain text, a file a report, on one core."""
+    """Read, clean and split plain text, a file a report, on one core; in processor time, which others disturb less."""
     plain = real_texts(corpus, characters * MILLION) if corpus.is_dir() else written_texts(characters * MILLION)
     page = Path("data/samples/海洋-座谈会-繁体注音.txt").read_text(encoding="utf-8")
     sets = {str(corpus) if corpus.is_dir() else "data": plain, "traditional with pinyin": [page] * 200}

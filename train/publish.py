@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gangmu.checkpoint import load_checkpoint, replacing, save_texts
+from gangmu.checkpoint import copy_tokenizer, load_checkpoint, replacing, save_texts
 from gangmu.cli import run
 from gangmu.errors import UsageError
 from train.card import model_card
@@ -31,6 +31,7 @@ def publish(run_folder: Path, target: Path) -> None:
     card = model_card(config, target, json.loads(metrics.read_text(encoding="utf-8")), checkpoint.decision)
     with replacing(target) as part:
         shutil.copytree(checkpoint.folder, part, dirs_exist_ok=True)
+        copy_tokenizer(checkpoint.folder, part)
         save_texts(part, checkpoint.settings, checkpoint.decision, card)
     log.info("published %s as %s", run_folder, target)
 

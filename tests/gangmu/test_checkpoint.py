@@ -25,6 +25,7 @@ def test_plain_transformers_loads_it_in_fp32(checkpoint: Path) -> None:
     stored = load_file(checkpoint / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+    assert tokenizer(["要。", "要健全制度。"], padding=True)["input_ids"][0][-1] == tokenizer.pad_token_id
     answers = pipeline("token-classification", model=model, tokenizer=tokenizer)("要健全联席会议制度。")
     assert {answer["entity"] for answer in answers} <= set(NAMES)
 

@@ -1,0 +1,214 @@
+"""The same sentences labelled by each engine and in the ways people write first: commands, timed from outside."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gangmu.bulk import Job, Shard, label_shard
+from gangmu.choice import EngineName
+from gangmu.encoding import Batch
+from gangmu.engine import Engine
+from gangmu.labeller import Labeller, cores, load, shards
+from gangmu.reading import RawReport, read_reports
+from gangmu.sentences import split_sentences
+from gangmu.writing import write_whole
+
+ENGINES: tuple[EngineName, ...] = ("torch", "torch-bf16", "onnx", "openvino")
+SIZES = (8, 32, 128)
+"""Batch sizes that the pipeline is tried with."""
+TRIED = 1000
+"""Sentences of such a trial."""
+WAGE = 0.05
+"""US dollars an hour of a core in a cloud, about: for the cost of a million sentences."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one command cost."""
+
+    name: str
+    seconds: float
+    sentences: int
+    megabytes: float
+    """Peak memory of the process."""
+    start: float
+    """Seconds to label one report of a few sentences."""
+    model: float | None = None
+    """Share of the time of the threads that is spent in the model."""
+    limit: float | None = None
+    """Share of the machine's measured matrix products, of its precision, that the model reaches meanwhile."""
+
+    @property
+    def rate(self) -> float:
+        """Sentences a second, the start of the command included."""
+        return self.sentences / self.seconds
+
+
+class Contest:
+    """The reports, in a folder of text files, and what each contender needs for them."""
+
+    def __init__(self, model: Path, folder: Path, texts: Sequence[str], sentences: int) -> None:
+        self.model = model
+        self.folder = folder
+        self.reports = folder / "reports"
+        self.few = folder / "few"
+        self.one = folder / "one"
+        for place in (self.reports, self.few, self.one):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+        self.sentences = 0
+        self.tried = 0
+        for number, text in enumerate(texts):
+            count = len(split_sentences(text))
+            if not count:
+                continue
+            (self.reports / f"{number:06}.txt").write_text(text, encoding="utf-8")
+            if self.tried < TRIED:
+                (self.few / f"{number:06}.txt").write_text(text, encoding="utf-8")
+                self.tried += count
+            self.sentences += count
+            if self.sentences >= sentences:
+                break
+        (self.one / "a.txt").write_text("会议召开。要健全联席会议制度；大家要奋勇争先。", encoding="utf-8")
+
+    def run(self) -> list[Row]:
+        """Return a row a contender."""
+        naive = [sys.executable, "-m", "train.naive"]
+        best = min(SIZES, key=lambda size: self._timed([*naive, "pipeline"], self.few, f"--batch-size={size}")[0])
+        rows = [
+            self._row("(a) pipeline, sentence by sentence", [*naive, "pipeline"]),
+            self._row(f"(b) pipeline, batches of {best}", [*naive, "pipeline"], f"--batch-size={best}"),
+            self._row("(c) Trainer.predict, batches of 8", [*naive, "trainer"], "--batch-size=8"),
+        ]
+        limits = {name: products(dtype) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
+        for engine in ENGINES:
+            label = [sys.executable, "-c", "from gangmu.cli import main; main()", "label", f"--engine={engine}"]
+            self._timed(label, self.one)  # which compiles it, the first time
+            row = self._row(f"(d) gangmu label --engine {engine}", label)
+            share, speed = self.inside(engine)
+            limit = limits["bf16" if "bf16" in row.name or engine == "openvino" else "fp32"]
+            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit}))
+        return rows
+
+    def _row(self, name: str, command: list[str], *arguments: str) -> Row:
+        seconds, megabytes = self._timed(command, self.reports, *arguments)
+        start = min(self._timed(command, self.one, *arguments)[0] for _ in range(3))
+        return Row(name, round(seconds, 2), self.sentences, round(megabytes), round(start, 2))
+
+    def _timed(self, command: list[str], reports: Path, *arguments: str) -> tuple[float, float]:
+        """Return seconds and peak megabytes of a command that labels the reports of a folder."""
+        output = self.folder / "out.jsonl"
+        output.unlink(missing_ok=True)
+        if "train.naive" in command:
+            command = [*command, str(reports), str(self.model), str(output), *arguments]
+        else:
+            command = [*command, str(reports), f"--model={self.model}", f"--output={output}", "--quiet"]
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+        return time.monotonic() - began, used.ru_maxrss / 1024
+
+    def inside(self, engine: EngineName) -> tuple[float, float]:
+        """Return the share of the threads' time spent in the model, and its operations a second meanwhile."""
+        labeller = load(self.model, engine=engine)
+        watched = Watched(labeller.engine)
+        labeller = Labeller(labeller.checkpoint, watched, threads=cores())
+        reports = list(read_reports([str(self.reports)], []))
+        for round in range(2):  # the first meets each shape for the first time
+            watched.seconds, watched.operations = 0.0, 0.0
+            began = time.perf_counter()
+            for number, shard in enumerate(shards(reports[: 256 if round == 0 else None], _length)):
+                label_shard(labeller, Job(self.model, "jsonl"), Shard(number, shard, 0))
+        whole = (time.perf_counter() - began) * cores()
+        return watched.seconds / whole, watched.operations / watched.seconds * cores()
+
+
+def _length(report: RawReport) -> int:
+    return len(report.text)
+
+
+class Watched:
+    """An engine that counts the seconds and the operations of its batches; weights of our encoder's shape."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.seconds = 0.0
+        self.operations = 0.0
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """Return the logits of the engine."""
+        began = time.perf_counter()
+        found = self.engine.logits(batch)
+        self.seconds += time.perf_counter() - began
+        self.operations += operations(*batch.input_ids.shape)
+        return found
+
+    def start_thread(self) -> None:
+        """Do what the engine does."""
+        self.engine.start_thread()
+
+
+def operations(windows: int, tokens: int) -> float:
+    """Return the additions and multiplications of a batch in models/gangmu: products of weights, and attention."""
+    hidden, intermediate, layers = 256, 640, 4
+    weights = layers * (4 * hidden * hidden + 3 * hidden * intermediate) + hidden * hidden
+    attention = layers * 2 * hidden * tokens
+    return 2.0 * windows * tokens * (weights + attention)
+
+
+def products(dtype: torch.dtype, size: int = 2048, rounds: int = 10) -> float:
+    """Return the operations a second of square matrix products on all cores: what the machine can do at most."""
+    torch.set_num_threads(cores())
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - began)
+    return 2.0 * size**3 / min(times)
+
+
+def write_results(rows: Sequence[Row], contest: Contest, output: Path) -> None:
+    """Write label.json, table.md and picture.svg."""
+    found = {"sentences": contest.sentences, "cores": cores(), "rows": [asdict(row) for row in rows]}
+    write_whole(output / "label.json", json.dumps(found, indent=1) + "\n")
+    single, batched = rows[0].rate, rows[1].rate
+    lines = [
+        f"{contest.sentences:,} sentences of real reports on {cores()} cores, from text files to JSON Lines",
+        "",
+        "| | sentences/s | times (a) | times (b) | peak MB | one report, s | US$ a million | in the model | of limit |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        dollars = WAGE * cores() * 1e6 / row.rate / 3600
+        shares = [f"{value:.0%}" if value else "" for value in (row.model, row.limit)]
+        cells = [f"{row.rate:,.0f}", f"{row.rate / single:.1f}", f"{row.rate / batched:.1f}", f"{row.megabytes:,.0f}"]
+        lines.append(f"| {' | '.join([row.name, *cells, f'{row.start:.1f}', f'{dollars:.2f}', *shares])} |")
+    write_whole(output / "table.md", "\n".join(lines) + "\n")
+    _picture(rows, output / "picture.svg")
+
+
+def _picture(rows: Sequence[Row], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, panel = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
+    bars = panel.barh([row.name for row in rows][::-1], [row.rate for row in rows][::-1], color="#3b6ea5")
+    panel.bar_label(bars, fmt="{:,.0f}", padding=3)
+    panel.set_xlabel(f"sentences a second on {cores()} cores, from text files to rows on disk")
+    panel.margins(x=0.12)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
