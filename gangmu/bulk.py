@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from gangmu.errors import DataError, GangmuError
 from gangmu.labeller import SHARD_CHARACTERS, Labeller, cores, load, shards
 from gangmu.labels import NAMES
 from gangmu.reading import Meter, RawReport
-from gangmu.shards import Done, Shards, input_hash, write_shard
+from gangmu.shards import Done, Shards, content_hash, input_hash, write_shard
 from gangmu.view import html_page, page_name, plain_text
 from gangmu.writing import PARTS, Named
 
@@ -36,7 +36,9 @@ class Job:
     sha256: str | None = None
     engine: EngineName = "torch"
     folder: Path | None = None
-    """Of the shards; without one what they hold comes back."""
+    """Where to write the files of the shards; without one they come back."""
+    pages: bool = False
+    """Whether each report gets a page of its own, in the format html."""
     workers: int = 1
 
     def labeller(self) -> Labeller:
@@ -62,13 +64,20 @@ class Result(NamedTuple):
     """A shard, labelled."""
 
     done: Done
-    content: bytes
-    """In the format asked for; empty when it was written to a file, or nothing was labelled, or the format is html."""
+    files: dict[str, bytes]
+    """What they hold, unless it is written already."""
     named: list[Named]
-    """For html without a folder, which makes one page of all."""
+    """For one page of all reports, in the format html."""
     read: int
     again: bool = False
     """Whether it was done by an earlier run."""
+
+
+class Pool(NamedTuple):
+    """Workers: what gives a shard to one of them, and how many there are."""
+
+    submit: Callable[[Shard], "Future[Result]"]
+    size: int
 
 
 def label_shard(labeller: Labeller, job: Job, shard: Shard) -> Result:
@@ -79,21 +88,21 @@ def label_shard(labeller: Labeller, job: Job, shard: Shard) -> Result:
         tally = Counter(sentence.label for sentence in found.sentences)
         counts.append((report.id, report.path, [tally[name] for name in NAMES]))
     files: dict[str, bytes] = {}
-    content = b""
-    if job.format == "html":
-        if job.folder:
-            files = {
-                page_name(shard.number, i, r.id): html_page([(r.id, f)], r.id).encode()
-                for i, (r, f) in enumerate(named)
-            }
-    elif named:
-        content = plain_text(named[0][1]).encode() if job.format == "text" and shard.alone else PARTS[job.format](named)
-        files = {f"part-{shard.number:06}.{ENDINGS.get(job.format, job.format)}": content}
-    sha256 = write_shard(job.folder, files) if job.folder else ""
-    done = Done(shard.number, input_hash(shard.reports), counts, faults, list(files), sha256)
+    if job.pages:
+        for place, (report, found) in enumerate(named):
+            page = html_page([(report.id, found)], report.id)
+            files[page_name(shard.number, place, report.id)] = page.encode()
+    elif named and job.format != "html":
+        single = job.format == "text" and shard.alone
+        content = plain_text(named[0][1]).encode() if single else PARTS[job.format](named)
+        files[f"part-{shard.number:06}.{ENDINGS.get(job.format, job.format)}"] = content
+    done = Done(
+        shard.number, input_hash(shard.reports), counts, faults, list(files), content_hash(list(files.values()))
+    )
     if job.folder:
-        return Result(done, b"", [], shard.read)
-    return Result(done, content, named if job.format == "html" else [], shard.read)
+        write_shard(job.folder, files)
+        files = {}
+    return Result(done, files, named if job.format == "html" and not job.pages else [], shard.read)
 
 
 def _labelled(labeller: Labeller, reports: Sequence[RawReport]) -> tuple[list[Named], list[str]]:
@@ -120,16 +129,16 @@ def no_sentence(report: RawReport) -> DataError:
 
 
 def results(
-    job: Job, labeller: Labeller, reports: Iterable[RawReport], meter: Meter, kept: Shards | None = None
+    reports: Iterable[RawReport], meter: Meter, workers: AbstractContextManager[Pool], kept: Shards | None = None
 ) -> Iterator[Result]:
     """Yield what comes of each shard, in order; those that `kept` holds already are not computed again."""
     waiting: deque[Future[Result] | Result] = deque()
-    with _executor(job, labeller) as submit:
+    with workers as pool:
         for number, run in enumerate(shards(reports, lambda report: len(report.text))):
             shard = Shard(number, run, meter.read)
             done = kept.found(number, input_hash(run)) if kept else None
-            waiting.append(Result(done, b"", [], meter.read, again=True) if done else submit(shard))
-            while waiting and (len(waiting) > job.workers or isinstance(waiting[0], Result)):
+            waiting.append(Result(done, {}, [], meter.read, again=True) if done else pool.submit(shard))
+            while waiting and (len(waiting) > pool.size or isinstance(waiting[0], Result)):
                 yield _result(waiting.popleft(), kept)
         while waiting:
             yield _result(waiting.popleft(), kept)
@@ -143,12 +152,13 @@ def _result(waited: "Future[Result] | Result", kept: Shards | None) -> Result:
     except BrokenProcessPool as error:
         raise GangmuError("a worker was killed, for lack of memory most often: try fewer --workers") from error
     if kept:
+        write_shard(kept.folder, result.files)
         kept.add(result.done)
     return result
 
 
 @contextmanager
-def _executor(job: Job, labeller: Labeller) -> Iterator[Callable[[Shard], "Future[Result]"]]:
+def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
     """Yield what has a shard labelled beside the reading: by a thread here, or by processes."""
     pool: Executor
     if job.workers == 1:
@@ -158,7 +168,7 @@ def _executor(job: Job, labeller: Labeller) -> Iterator[Callable[[Shard], "Futur
         pool = ProcessPoolExecutor(job.workers, multiprocessing.get_context("spawn"), _start, (job,))
         submit = lambda shard: pool.submit(_label_there, shard)  # noqa: E731
     try:
-        yield submit
+        yield Pool(submit, job.workers)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -25,8 +25,8 @@ EngineName = Literal["auto", "torch", "torch-bf16", "openvino", "onnx"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
-def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -> tuple[Engine, str]:
-    """Return the engine of a checkpoint and what it is, such as `openvino bf16`.
+def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -> Engine:
+    """Return the engine of a checkpoint.
 
     None is torch, in fp32, for a checkpoint; a compiled folder has one engine. `auto` tries what is installed, the
     fastest first; what has to be compiled is compiled once, into the user's cache. EngineRefusedError when the engine
@@ -43,11 +43,11 @@ def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -
         return load_compiled(_ready(checkpoint, name), threads)
     if name == "torch-bf16":
         admit_bf16(checkpoint)
-        return TorchEngine.load(checkpoint.folder, bf16=True), "torch bf16"
-    return TorchEngine.load(checkpoint.folder), "torch fp32"
+        return TorchEngine.load(checkpoint.folder, bf16=True)
+    return TorchEngine.load(checkpoint.folder)
 
 
-def _fastest(checkpoint: Checkpoint, threads: int) -> tuple[Engine, str]:
+def _fastest(checkpoint: Checkpoint, threads: int) -> Engine:
     if Path("/dev/nvidiactl").exists() and find_spec("torch"):
         try:
             return load_engine(checkpoint, "torch-bf16", threads)

@@ -15,10 +15,11 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from gangmu.bulk import Job, Result, no_sentence, results
+from gangmu.bulk import Job, Result, local_workers, no_sentence, results
 from gangmu.checkpoint import COMPILED, checkpoint_hash, load_checkpoint
 from gangmu.choice import EngineName
 from gangmu.cleaning import changes
+from gangmu.cluster import ray_workers
 from gangmu.compiled import Kind, compile_checkpoint
 from gangmu.doctor import facts, model_folder
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
@@ -93,6 +94,9 @@ def label(
     summary: Annotated[
         Path | None, typer.Option(help="CSV file for a row a report: sentences, and count and share of each function.")
     ] = None,
+    cluster: Annotated[
+        str, typer.Option(help="Ray cluster to label on: an address, or auto for the one of this machine.")
+    ] = "",
     workers: Annotated[
         int, typer.Option(help="Processes, which share the cores; more than 1 where there are many.", min=1)
     ] = 1,
@@ -113,7 +117,7 @@ def label(
     checkpoint = labeller.checkpoint
     sha256 = checkpoint_hash(checkpoint.folder)
     if not quiet:
-        err.print(f"model {checkpoint.name}, sha256 {sha256}, engine {labeller.engine_name}", markup=False)
+        err.print(f"model {checkpoint.name}, sha256 {sha256}, engine {labeller.engine.name}", markup=False)
     faults: list[GangmuError] = []
     tally, meter = Tally(), Meter()
     ours = target.written + ([summary.resolve()] if summary else [])
@@ -121,14 +125,15 @@ def label(
     total = None if quiet else total_size(paths, ours)
 
     def found(job: Job, kept: Shards | None) -> Iterator[Result]:
-        labelled = results(job, labeller, reports, meter, kept)
+        workers = ray_workers(job, labeller, cluster) if cluster else local_workers(job, labeller)
+        labelled = results(reports, meter, workers, kept)
         return summarised(shown(labelled, tally, total, None if quiet else err), summary)
 
     run: dict[str, object] = {
         "gangmu": version("gangmu"),
         "model": checkpoint.name,
         "sha256": sha256,
-        "engine": labeller.engine_name,
+        "engine": labeller.engine.name,
     }
     run |= {"format": format.value, "four": four, "keep": list(wanted.keep)}
     written = target.write(job, found, run)

@@ -176,25 +176,24 @@ def _scores(checkpoint: Checkpoint, engine: Engine) -> Scores:
     return checkpoint.decision.scores(np.concatenate(Labeller(checkpoint, engine, threads=1).logits(texts)))
 
 
-def load_compiled(checkpoint: Checkpoint, threads: int) -> tuple[Engine, str]:
-    """Return the engine of a compiled folder and what it is; on another processor it is checked anew, once."""
+def load_compiled(checkpoint: Checkpoint, threads: int) -> Engine:
+    """Return the engine of a compiled folder; on another processor it is checked anew, once."""
     compiled = read_compiled(checkpoint.folder)
     engine = _engine(checkpoint.folder, compiled, threads)
-    name = f"{compiled.engine} {compiled.precision}"
     mark = _cache(checkpoint, compiled.engine, PACKAGES[compiled.engine])
     if compiled.processor != processor() and not mark.is_file():
         log.warning("%s: compiled on another processor; checking its labels on this one, once", checkpoint.folder)
         wanted = load_file(checkpoint.folder / REFERENCE)["scores"]
-        changed, widest = _admitted(name, wanted, _scores(checkpoint, engine), CLOSE[compiled.precision])
+        changed, widest = _admitted(engine.name, wanted, _scores(checkpoint, engine), CLOSE[compiled.precision])
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(json.dumps({"changed": changed, "widest": widest}) + "\n")
-    return engine, name
+    return engine
 
 
 def _engine(folder: Path, compiled: Compiled, threads: int) -> Engine:
     if compiled.engine == "openvino":
         return OpenVinoEngine(folder / MODEL_ONNX, compiled.precision, threads)
-    return OnnxEngine(folder / MODEL_ONNX)
+    return OnnxEngine(folder / MODEL_ONNX, compiled.precision)
 
 
 def read_compiled(folder: Path) -> Compiled:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Anything that computes a classifier's token logits."""
 
+    name: str
+    """What it is, such as `openvino bf16`; rows computed by different ones may differ in the last digits."""
+    folder: Path | None
+    """Where its files are, all that another machine needs."""
+
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """Return the logits [B, T, 5] of a batch."""
         ...
@@ -37,6 +42,8 @@ class TorchEngine:
     def __init__(self, model: "PreTrainedModel", bf16: bool = False) -> None:
         self.model = model
         self.bf16 = bf16
+        self.name = "torch bf16" if bf16 else "torch fp32"
+        self.folder: Path | None = None
 
     @classmethod
     def load(cls, folder: Path, bf16: bool = False) -> "TorchEngine":
@@ -54,7 +61,9 @@ class TorchEngine:
             )
         except Exception as error:  # libraries raise whatever comes of a damaged or hostile folder
             raise CheckpointError(f"{folder}: cannot be loaded: {type(error).__name__}: {error}") from error
-        return cls(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), bf16)
+        engine = cls(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), bf16)
+        engine.folder = folder
+        return engine
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """Return the logits [B, T, 5] of a batch."""
@@ -86,6 +95,8 @@ class OpenVinoEngine:
         except ImportError as error:
             raise UsageError(f"--engine openvino needs {error.name}: pip install 'gangmu[openvino]'") from error
         properties = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
+        self.name = f"openvino {precision}"
+        self.folder: Path | None = path.parent
         self.compiled = openvino.Core().compile_model(path, "CPU", properties)
         self.mine = threading.local()
 
@@ -102,13 +113,15 @@ class OpenVinoEngine:
 
 
 class OnnxEngine:
-    """The classifier in ONNX Runtime, from its ONNX file, int8 or f32."""
+    """The classifier in ONNX Runtime, from its ONNX file, whose weights are int8 or f32."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, precision: str) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise UsageError(f"--engine onnx needs {error.name}: pip install 'gangmu[onnx]'") from error
+        self.name = f"onnx {precision}"
+        self.folder: Path | None = path.parent
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -64,14 +64,12 @@ class Labeller:
         engine: Engine,
         four: bool = False,
         threads: int | None = None,
-        engine_name: str = "torch fp32",
     ) -> None:
         """`threads`: batches computed at a time, each by one thread; None: one at a time, as the engine is set."""
         self.checkpoint = checkpoint
         self.engine = engine
         self.four = four
         self.threads = threads
-        self.engine_name = engine_name
 
     def label(self, text: str) -> LabelledReport:
         """Return the labelled sentences of one raw report."""
@@ -146,8 +144,7 @@ def load(
     """
     checkpoint = load_checkpoint(Path(folder), sha256)
     threads = threads or cores()
-    loaded, name = load_engine(checkpoint, engine, threads)
-    return Labeller(checkpoint, loaded, four, threads, name)
+    return Labeller(checkpoint, load_engine(checkpoint, engine, threads), four, threads)
 
 
 def cores() -> int:

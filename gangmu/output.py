@@ -60,7 +60,7 @@ class Output:
         path = Path(self.name)
         if not self.is_folder and (job.format in ("html", "text") or not self._plain()):
             return self._stream(job, found)
-        job = replace(job, folder=self.parts.resolve())
+        job = replace(job, folder=self.parts.resolve(), pages=job.format == "html")
         with Shards(self.parts, run, kept=self.is_folder) as kept:
             count = sum(1 for _ in found(job, kept))
             parts = kept.close(count)
@@ -92,7 +92,7 @@ class Output:
 
     def _stream(self, job: Job, found: Found) -> bool:
         """Write as one stream; nothing is opened until something is labelled."""
-        results = (result for result in found(job, None) if result.content or result.named)
+        results = (result for result in found(job, None) if result.files or result.named)
         if (first := next(results, None)) is None:
             return False
         with nullcontext(sys.stdout.buffer) if self.name == "-" else writing(Path(self.name)) as stream:
@@ -102,7 +102,7 @@ class Output:
 
 def _write_all(format: str, results: Iterable[Result], stream: BinaryIO) -> None:
     if format != "html":
-        join(format, (result.content for result in results), stream)
+        join(format, (part for result in results for part in result.files.values()), stream)
         return
     named: list[Named] = [report for result in results for report in result.named]
     title = named[0][0].id if len(named) == 1 else f"Gangmu 纲目: {len(named)} reports"

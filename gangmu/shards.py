@@ -188,12 +188,11 @@ class Shards:
             return Done(**json.loads(stream.readline()))
 
 
-def write_shard(folder: Path, files: dict[str, bytes]) -> str:
-    """Write the files of a shard, each whole or not at all, and return their hash."""
+def write_shard(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the files of a shard, each whole or not at all."""
     for name, content in files.items():
         with writing(folder / name) as stream:
             stream.write(content)
-    return content_hash(list(files.values()))
 
 
 def _json_line(done: Done) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path.stem for path in (ROOT / "gangmu").glob("*.py"))
 EXTRAS = "torch,transformers,datasets,evaluate,sklearn,scipy,matplotlib,lxml,trafilatura,pypdf,pyarrow"
-EXTRAS += ",openvino,onnx,onnxruntime"
+EXTRAS += ",openvino,onnx,onnxruntime,ray"
 NEEDS_TORCH = {"export"}
 """Imported only where a checkpoint is compiled."""
 CORE = """

@@ -143,6 +143,7 @@ class Watched:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.name, self.folder = engine.name, engine.folder
         self.seconds = 0.0
         self.operations = 0.0
 

@@ -41,7 +41,7 @@ def test_a_compiled_folder_labels_without_torch(small: Path, checkpoint: Path) -
     wanted = gangmu.load(checkpoint).label(TEXT)
     assert ran.stdout.strip() == str([sentence.label for sentence in wanted.sentences]), ran.stderr
     assert gangmu.load(small).label(TEXT).model == wanted.model
-    assert gangmu.load(small).engine_name in ("onnx int8", "onnx f32")
+    assert gangmu.load(small).engine.name in ("onnx int8", "onnx f32")
 
 
 def test_openvino_gives_the_labels_of_torch(checkpoint: Path, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_engine_that_fails_is_refused_once_and_torch_goes_on(
     monkeypatch.setattr(choice, "fastest", lambda: iter(["onnx"]))
     monkeypatch.setattr(compiled, "PRECISIONS", {"onnx": ("f32",)})
     for _ in range(2):
-        assert load_engine(load_checkpoint(checkpoint), "auto", 1)[1] == "torch fp32"
+        assert load_engine(load_checkpoint(checkpoint), "auto", 1).name == "torch fp32"
     assert asked == ["best"]
     assert "onnx f32 ended with 1" in caplog.text
 
@@ -104,11 +104,11 @@ def test_auto_compiles_once_and_again_what_is_damaged(
     monkeypatch.setattr(choice, "compile_checkpoint", copied)
     monkeypatch.setattr(choice, "fastest", lambda: iter(["onnx"]))
     for _ in range(2):
-        assert load_engine(load_checkpoint(checkpoint), "auto", 1)[1].startswith("onnx")
+        assert load_engine(load_checkpoint(checkpoint), "auto", 1).name.startswith("onnx")
     assert len(made) == 1
     assert made[0].is_relative_to(cache)
     (made[0] / "model.onnx").write_bytes((made[0] / "model.onnx").read_bytes()[:-1] + b"?")
-    assert load_engine(load_checkpoint(checkpoint), "auto", 1)[1].startswith("onnx")
+    assert load_engine(load_checkpoint(checkpoint), "auto", 1).name.startswith("onnx")
     assert len(made) == 2
 
 
@@ -148,9 +148,9 @@ def test_the_command_compiles_and_labels(gangmu, checkpoint: Path, tmp_path: Pat
 
 
 def test_torch_in_bf16_gives_the_labels_of_fp32(checkpoint: Path) -> None:
-    half, name = load_engine(load_checkpoint(checkpoint), "torch-bf16", 1)
-    assert name == "torch bf16"
-    whole, _ = load_engine(load_checkpoint(checkpoint), "torch", 1)
+    half = load_engine(load_checkpoint(checkpoint), "torch-bf16", 1)
+    assert half.name == "torch bf16"
+    whole = load_engine(load_checkpoint(checkpoint), "torch", 1)
     labellers = [gangmu.Labeller(load_checkpoint(checkpoint), engine, threads=2) for engine in (half, whole)]
     a, b = (labeller.logits([["要健全联席会议制度。"]])[0] for labeller in labellers)
     assert np.abs(a - b).max() < 0.1

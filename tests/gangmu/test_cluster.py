@@ -1,0 +1,128 @@
+"""A real Ray of two processes, in a network of its own where only the loopback is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+ALONE = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up; exec "$0" "$@"']
+COMMAND = """
+import sys
+from gangmu import labeller
+labeller.SHARD_REPORTS = 4
+from gangmu.cli import main
+main()
+"""
+POISON = "毒" * 3
+
+
+@pytest.fixture
+def start(checkpoint: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start labelling a table of forty reports."""
+    rows = [{"id": f"r{number}", "text": "要深入排查管网隐患。" * (1 + number % 7)} for number in range(40)]
+    path = tmp_path / "reports.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+    def started(output: str, *arguments: str, code: str = COMMAND) -> subprocess.Popen[str]:
+        command = [*ALONE, sys.executable, "-c", code, "label", str(path), "--model", str(checkpoint)]
+        command += ["--engine", "torch", "--output", str(tmp_path / output), *arguments]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    return started
+
+
+def wait(process: subprocess.Popen[str]) -> str:
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return err
+
+
+def below(pid: int, name: str) -> list[int]:
+    """Return the processes of a session whose name holds `name`."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()[1:]
+    return [int(line.split()[0]) for line in listed if name in line and int(line.split()[0]) != pid]
+
+
+@pytest.fixture
+def local(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> bytes:
+    """The rows of one process on this machine."""
+    wait(start("local.jsonl"))
+    return (tmp_path / "local.jsonl").read_bytes()
+
+
+def test_a_cluster_gives_the_bytes_of_one_process_whatever_is_killed(start, local, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    cluster = ("--cluster", "auto", "--workers", "2")
+    wait(start("whole.jsonl", *cluster))
+    assert (tmp_path / "whole.jsonl").read_bytes() == local
+
+    slow = COMMAND.replace("main()\n", "import gangmu.cluster as c\n")
+    slow += "real = c._Worker.label\nimport time\n"
+    slow += "c._Worker.label = lambda self, shard: (time.sleep(1), real(self, shard))[1]\nmain()\n"
+    process = start("actor.jsonl", *cluster, code=slow)
+    parts = tmp_path / "actor.jsonl.parts"
+    until(lambda: len(list(parts.glob("part-*"))) >= 2)
+    os.kill(below(process.pid, "ray::_Worker")[0], signal.SIGKILL)
+    wait(process)
+    assert (tmp_path / "actor.jsonl").read_bytes() == local
+
+    process = start("driver.jsonl", *cluster, code=slow)
+    parts = tmp_path / "driver.jsonl.parts"
+    until(lambda: len(list(parts.glob("part-*"))) >= 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 2 <= len(list(parts.glob("part-*"))) < 10
+    err = wait(start("driver.jsonl", *cluster))
+    assert "by an earlier run" in err
+    assert (tmp_path / "driver.jsonl").read_bytes() == local
+
+
+def until(reached: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if reached():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing was written in a minute")
+
+
+def test_a_poisoned_row_costs_itself(start, local, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "reports.jsonl"
+    rows = path.read_text(encoding="utf-8").replace('"r17", "text": "', f'"r17", "text": "{POISON}')
+    path.write_text(rows, encoding="utf-8")
+    code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
+        "main()\n",
+        f"""
+def poisoned(self, shard):
+    real = self.labeller.label_shard
+    def label(texts):
+        assert not any({POISON!r} in text for text in texts), "poison"
+        return real(texts)
+    self.labeller.label_shard = label
+    found = c.label_shard(self.labeller, self.job, shard)
+    self.labeller.label_shard = real
+    return found
+c._Worker.label = poisoned
+main()
+""",
+    )
+    process = start("poison.jsonl", "--cluster", "auto", "--workers", "2", code=code)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 65, err
+    assert "report r17 cannot be labelled: AssertionError: poison" in err
+    kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
+    assert (tmp_path / "poison.jsonl").read_text(encoding="utf-8").splitlines() == kept
+    assert "r17" in (tmp_path / "errors.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_cluster_that_is_not_there_is_named(start) -> None:  # type: ignore[no-untyped-def]
+    process = start("none.jsonl", "--cluster", "127.0.0.1:6399")
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 74
+    assert "--cluster 127.0.0.1:6399" in err
