@@ -46,8 +46,10 @@ check: setup  ## Style, lint, types, tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow"
 
-bench: setup  ## Measure speed: characters a second of reading, cleaning and splitting
+bench: setup  ## Measure speed: reading; each engine beside what people write first; growing numbers of reports
 	$(BIN)/python -m train.benchmark text
+	$(BIN)/python -m train.benchmark label --model "$(MODEL)"
+	$(BIN)/python -m train.benchmark scale --model "$(MODEL)"
 
 faults: setup  ## Kill labelling, fill its disk, tear its files, run it again: "N of N" (some minutes; Linux)
 	unshare --user --map-root-user --mount $(BIN)/python -m tests.faults --model "$(MODEL)" $(ARGS)

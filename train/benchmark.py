@@ -2,6 +2,7 @@
 
 python -m train.benchmark text
 python -m train.benchmark label        -> runs/bench/label.json, table.md, picture.svg
+python -m train.benchmark scale        -> runs/bench/scale.json, scale.md, scale.svg
 """
 
 import logging
@@ -16,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gangmu.choice import EngineName
 from gangmu.cleaning import clean
 from gangmu.cli import run
 from gangmu.reading import read_reports
@@ -23,6 +25,7 @@ from gangmu.sentences import split_sentences
 from train.contest import Contest, write_results
 from train.corpus import corpus_files, raw_documents
 from train.dataset import read_labelled
+from train.growth import grow, write_scale
 from train.splits import joined
 
 MILLION = 1_000_000
@@ -49,6 +52,19 @@ def label(
     rows = contest.run()
     write_results(rows, contest, output)
     Console().print((output / "table.md").read_text(encoding="utf-8"), markup=False)
+
+
+@app.command()
+def scale(
+    model: Annotated[Path, typer.Option(help="Checkpoint.")] = Path("models/gangmu"),
+    engine: Annotated[EngineName, typer.Option(help="Engine.")] = "auto",
+    sizes: Annotated[str, typer.Option(help="Numbers of reports.")] = "1000,5000,20000",
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/bench"),
+) -> None:
+    """Label tables of more and more short reports: time a sentence and peak memory must not grow with them."""
+    rows = grow(model, engine, [int(size) for size in sizes.split(",")], output)
+    write_scale(rows, output)
+    Console().print((output / "scale.md").read_text(encoding="utf-8"), markup=False)
 
 
 @app.command()

@@ -1,0 +1,89 @@
+"""What labelling costs as the number of reports grows: seconds a sentence and memory, which should stay as they are."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+from gangmu.choice import EngineName
+from gangmu.writing import write_whole
+from train.dataset import read_labelled
+
+
+@dataclass(frozen=True)
+class Size:
+    """A run over so many reports."""
+
+    reports: int
+    sentences: int
+    seconds: float
+    megabytes: float
+    """Peak memory of the process."""
+
+
+def pairs() -> Iterator[str]:
+    """Yield reports of two sentences each from data/train.jsonl, again and again."""
+    texts = [text for report in read_labelled(Path("data/train.jsonl")) for text in report.texts]
+    yield from ("".join(pair) for pair in cycle(zip(texts[::2], texts[1::2], strict=False)))
+
+
+def grow(model: Path, engine: EngineName, sizes: Sequence[int], folder: Path) -> list[Size]:
+    """Return a row a number of reports, each labelled by a command of its own from a table to rows on disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, output, summary = folder / "reports.jsonl", folder / "rows.jsonl", folder / "summary.csv"
+    found = []
+    for size in [100, *sizes]:  # the first compiles the engine and is not counted
+        with table.open("w", encoding="utf-8") as stream:
+            stream.writelines(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in islice(pairs(), size))
+        command = [sys.executable, "-c", "from gangmu.cli import main; main()", "label", str(table), "--quiet"]
+        command += [f"--model={model}", f"--engine={engine}", f"--output={output}", f"--summary={summary}"]
+        began = time.monotonic()
+        process = subprocess.Popen(command)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            raise RuntimeError(f"gangmu label ended with {os.waitstatus_to_exitcode(status)}")
+        with output.open("rb") as rows:
+            sentences = sum(1 for _ in rows)
+        found.append(Size(size, sentences, round(time.monotonic() - began, 2), round(used.ru_maxrss / 1024, 1)))
+    for path in (table, output, summary):
+        path.unlink()
+    return found[1:]
+
+
+def write_scale(rows: Sequence[Size], folder: Path) -> None:
+    """Write scale.json, scale.md and scale.svg."""
+    write_whole(folder / "scale.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    lines = ["| reports | sentences | seconds | sentences/s | peak MB |", "|---|---|---|---|---|"]
+    for row in rows:
+        rate = row.sentences / row.seconds
+        lines.append(
+            f"| {row.reports:,} | {row.sentences:,} | {row.seconds:,.0f} | {rate:,.0f} | {row.megabytes:,.0f} |"
+        )
+    write_whole(folder / "scale.md", "\n".join(lines) + "\n")
+    _picture(rows, folder / "scale.svg")
+
+
+def _picture(rows: Sequence[Size], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, (speed, memory) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    reports = [row.reports for row in rows]
+    speed.plot(reports, [row.sentences / row.seconds for row in rows], marker="o")
+    speed.set_ylabel("sentences a second")
+    memory.plot(reports, [row.megabytes for row in rows], marker="o")
+    memory.set_ylabel("peak memory, MB")
+    for panel in (speed, memory):
+        panel.set_xscale("log")
+        panel.set_ylim(0, None)
+        panel.set_xlabel("reports")
+        panel.grid(alpha=0.3)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
