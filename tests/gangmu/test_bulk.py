@@ -207,3 +207,16 @@ def test_any_number_of_threads_gives_the_same_logits(checkpoint: Path) -> None:
     texts = [[f"要深入排查管网隐患{'，要抓好' * number}。" for number in range(40)] for _ in range(5)]
     one, three = (labeller.load(checkpoint, threads=threads).logits(texts) for threads in (1, 3))
     assert all((a == b).all() for a, b in zip(one, three, strict=True))
+
+
+def test_any_batch_gives_the_same_scores(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [[f"要深入排查管网隐患{'，要抓好' * (number % 9)}。" for number in range(12)] for _ in range(6)]
+    loaded = labeller.load(checkpoint)
+    many = loaded.logits(texts)
+    monkeypatch.setattr(labeller, "BATCH_TOKENS", 64)
+    few = loaded.logits(texts)
+    alone = [loaded.logits([report])[0] for report in texts]
+    scores = loaded.checkpoint.decision.scores
+    for a, b, c in zip(many, few, alone, strict=True):
+        assert abs(scores(a) - scores(b)).max() <= 1e-5
+        assert abs(scores(a) - scores(c)).max() <= 1e-5
