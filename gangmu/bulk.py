@@ -18,7 +18,7 @@ from gangmu.errors import DataError, GangmuError
 from gangmu.labeller import SHARD_CHARACTERS, Labeller, cores, load, shards
 from gangmu.labels import NAMES
 from gangmu.reading import Meter, RawReport
-from gangmu.shards import Done, Shards, content_hash, input_hash, write_shard
+from gangmu.shards import UNLABELLED, Done, Shards, content_hash, input_hash, write_shard
 from gangmu.view import html_page, page_name, plain_text
 from gangmu.writing import PARTS, Named
 
@@ -114,13 +114,21 @@ def _labelled(labeller: Labeller, reports: Sequence[RawReport]) -> tuple[list[Na
         ]
     except Exception as error:  # whatever a text brings about must not cost the other reports
         if len(reports) == 1:
-            return [], [
-                f"{reports[0].path}: report {reports[0].id} cannot be labelled: {type(error).__name__}: {error}"
-            ]
+            _check_engine(labeller, error)
+            what = f"report {reports[0].id} {UNLABELLED}"
+            return [], [f"{reports[0].path}: {what}: {type(error).__name__}: {error}"]
         alone = [_labelled(labeller, [report]) for report in reports]
         return [named for some, _ in alone for named in some], [fault for _, some in alone for fault in some]
     faults = [str(no_sentence(report)) for report, labelled in found if not labelled.sentences]
     return [named for named in found if named[1].sentences], faults
+
+
+def _check_engine(labeller: Labeller, error: Exception) -> None:
+    """Raise GangmuError when the fault is not the report's: a plain sentence cannot be labelled either."""
+    try:
+        list(labeller.label_shard(["会议召开。"]))
+    except Exception:
+        raise GangmuError(f"{labeller.engine.name} does not work: {type(error).__name__}: {error}") from error
 
 
 def no_sentence(report: RawReport) -> DataError:
@@ -137,20 +145,29 @@ def results(
         for number, run in enumerate(shards(reports, lambda report: len(report.text))):
             shard = Shard(number, run, meter.read)
             done = kept.found(number, input_hash(run)) if kept else None
-            waiting.append(Result(done, {}, [], meter.read, again=True) if done else pool.submit(shard))
+            with _named_faults():
+                waiting.append(Result(done, {}, [], meter.read, again=True) if done else pool.submit(shard))
             while waiting and (len(waiting) > pool.size or isinstance(waiting[0], Result)):
                 yield _result(waiting.popleft(), kept)
         while waiting:
             yield _result(waiting.popleft(), kept)
 
 
+@contextmanager
+def _named_faults() -> Iterator[None]:
+    """Say in words that a worker process is gone."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        words = "a worker process ended, killed for lack of memory most often: try fewer --workers, or start it again"
+        raise GangmuError(words) from error
+
+
 def _result(waited: "Future[Result] | Result", kept: Shards | None) -> Result:
     if isinstance(waited, Result):
         return waited
-    try:
+    with _named_faults():
         result = waited.result()
-    except BrokenProcessPool as error:
-        raise GangmuError("a worker was killed, for lack of memory most often: try fewer --workers") from error
     if kept:
         write_shard(kept.folder, result.files)
         kept.add(result.done)
@@ -169,6 +186,11 @@ def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
         submit = lambda shard: pool.submit(_label_there, shard)  # noqa: E731
     try:
         yield Pool(submit, job.workers)
+    except BaseException:
+        labeller.stopped.set()  # what is being computed here ends at its next batch
+        for process in list(getattr(pool, "_processes", {}).values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

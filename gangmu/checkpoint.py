@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,20 +170,14 @@ def save_texts(folder: Path, settings: TextSettings, decision: Decision, card: s
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside `target` that takes its place when the block ends without an error."""
-    part = target.with_name(target.name + ".part")
-    old = target.with_name(target.name + ".old")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
+        part, old = Path(beside, "part"), Path(beside, "old")
+        part.mkdir()
         yield part
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    part.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.replace(old)
+        part.replace(target)
 
 
 def _labels(path: Path) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Which engine computes a checkpoint: the one asked for, or the fastest that is installed and gives torch's labels."""
 
 import logging
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
+
+from filelock import FileLock
 
 from gangmu.checkpoint import COMPILED, Checkpoint, load_checkpoint
 from gangmu.compiled import (
@@ -18,7 +19,7 @@ from gangmu.compiled import (
     read_compiled,
 )
 from gangmu.engine import Engine, TorchEngine
-from gangmu.errors import CheckpointError, UsageError
+from gangmu.errors import CheckpointError, InputOutputError, UsageError
 
 log = logging.getLogger(__name__)
 EngineName = Literal["auto", "torch", "torch-bf16", "openvino", "onnx"]
@@ -48,7 +49,7 @@ def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -
 
 
 def _fastest(checkpoint: Checkpoint, threads: int) -> Engine:
-    if Path("/dev/nvidiactl").exists() and find_spec("torch"):
+    if Path("/dev/nvidiactl").exists() and _has_gpu():
         try:
             return load_engine(checkpoint, "torch-bf16", threads)
         except EngineRefusedError as error:
@@ -56,9 +57,17 @@ def _fastest(checkpoint: Checkpoint, threads: int) -> Engine:
     for kind in fastest():
         try:
             return load_compiled(_ready(checkpoint, kind), threads)
-        except (EngineRefusedError, UsageError) as error:
+        except (EngineRefusedError, UsageError, InputOutputError, OSError) as error:
             log.warning("%s; going on without it", error)
     return load_engine(checkpoint, "torch", threads)
+
+
+def _has_gpu() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
 
 
 def _ready(checkpoint: Checkpoint, kind: Kind) -> Checkpoint:
@@ -66,9 +75,15 @@ def _ready(checkpoint: Checkpoint, kind: Kind) -> Checkpoint:
     if not installed(kind):
         raise UsageError(f"--engine {kind}: not installed: pip install 'gangmu[{kind}]'")
     folder = cached(checkpoint, kind)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # of several processes the first compiles, the others find it done
+        return _compiled(checkpoint, kind, folder)
+
+
+def _compiled(checkpoint: Checkpoint, kind: Kind, folder: Path) -> Checkpoint:
     refused = folder.with_suffix(".refused")
     if refused.is_file():
-        raise EngineRefusedError(refused.read_text(encoding="utf-8"))
+        raise EngineRefusedError(refused.read_text(encoding="utf-8"), lasting=True)
     try:
         if folder.is_dir():
             return load_checkpoint(folder)
@@ -78,7 +93,7 @@ def _ready(checkpoint: Checkpoint, kind: Kind) -> Checkpoint:
     try:
         log.warning("%s", compile_checkpoint(checkpoint, kind, folder).line())
     except EngineRefusedError as error:
-        refused.parent.mkdir(parents=True, exist_ok=True)
-        refused.write_text(str(error), encoding="utf-8")
+        if error.lasting:
+            refused.write_text(f"{error} (found before; delete {refused} to try again)", encoding="utf-8")
         raise
     return load_checkpoint(folder)

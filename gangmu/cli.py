@@ -29,7 +29,7 @@ from gangmu.progress import Tally, shown
 from gangmu.reading import Meter, RawReport, read_reports
 from gangmu.sentences import split_sentences
 from gangmu.shards import Shards
-from gangmu.sources import total_size
+from gangmu.sources import check, total_size
 from gangmu.tables import Wanted
 from gangmu.writing import COLUMNS
 
@@ -111,9 +111,11 @@ def label(
     limits = parsed_limits(limit or [])
     _show_notes(quiet)
     target = Output(output)
-    check_outputs(target, summary)
     job = Job(model_folder(model), format.value, four, model_sha256, engine, workers=workers)
     labeller = job.labeller()
+    for path in paths:
+        check(path)
+    check_outputs(target, summary, paths)
     checkpoint = labeller.checkpoint
     sha256 = checkpoint_hash(checkpoint.folder)
     if not quiet:
@@ -136,7 +138,7 @@ def label(
         "engine": labeller.engine.name,
     }
     run |= {"format": format.value, "four": four, "keep": list(wanted.keep)}
-    written = target.write(job, found, run)
+    written = target.write(job, found, run, faults)
     every = [*map(str, faults), *tally.faults]
     target.list_errors(every)
     if not quiet:

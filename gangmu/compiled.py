@@ -6,15 +6,18 @@ lie closer together than its precision can tell.
 """
 
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import logging
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +48,11 @@ TEXTS = ("tokenizer.json", "settings.json", "decision.json")
 class EngineRefusedError(GangmuError):
     """An engine does not give torch's labels, or nothing at all."""
 
+    def __init__(self, message: str, lasting: bool) -> None:
+        """`lasting`: whether it would be so again; a process that was killed may have lacked memory."""
+        super().__init__(message)
+        self.lasting = lasting
+
 
 class Compiled(BaseModel):
     """What compiled.json says of a folder."""
@@ -73,7 +81,8 @@ class Compiled(BaseModel):
 
 def compile_checkpoint(checkpoint: Checkpoint, kind: Kind, target: Path) -> Compiled:
     """Return what was found after writing the folder `target`; EngineRefusedError when no precision is good enough."""
-    reasons = []
+    reasons: list[str] = []
+    lasting = True
     for precision in PRECISIONS[kind]:
         if precision == "bf16" and not _has_bf16():
             reasons.append("bf16: not on this processor")
@@ -83,12 +92,15 @@ def compile_checkpoint(checkpoint: Checkpoint, kind: Kind, target: Path) -> Comp
         except EngineRefusedError as error:
             log.warning("%s", error)
             reasons.append(str(error))
-    raise EngineRefusedError(f"{kind} is refused: {'; '.join(reasons)}")
+            lasting = lasting and error.lasting
+    raise EngineRefusedError(f"{kind} is refused: {'; '.join(reasons)}", lasting)
 
 
 def _compile(checkpoint: Checkpoint, kind: Kind, precision: str, target: Path) -> Compiled:
-    from gangmu.export import export, quantise  # which import torch
-
+    try:
+        from gangmu.export import export, quantise
+    except ImportError as error:
+        raise UsageError(f"compiling for {kind} needs {error.name}: pip install 'gangmu[torch]'") from error
     with replacing(target) as part:
         for name in TEXTS:
             shutil.copyfile(checkpoint.folder / name, part / name)
@@ -118,25 +130,32 @@ def _write(folder: Path, compiled: Compiled) -> None:
 def _compared(checkpoint: Checkpoint, folder: Path, close: float) -> dict[str, Any]:
     """Return the counts of `Compiled`; EngineRefusedError when a label differs that torch is sure of."""
     wanted = _scores(checkpoint, TorchEngine.load(checkpoint.folder))
-    ran = subprocess.run([sys.executable, "-m", "gangmu.compiled", str(folder)], capture_output=True)
-    what = Compiled.model_validate_json((folder / COMPILED).read_bytes())
-    name = f"{what.engine} {what.precision}"
-    if ran.returncode:
-        raise EngineRefusedError(
-            f"{name} ended with {ran.returncode}: {ran.stderr.decode(errors='replace')[-300:].strip()}"
-        )
-    changed, widest = _admitted(name, wanted, np.frombuffer(ran.stdout, np.float64).reshape(wanted.shape), close)
+    changed, widest = _admitted(wanted, folder, close)
     save_file({"scores": wanted}, folder / REFERENCE)
+    (folder / REFERENCE).chmod(0o644)  # it comes readable for the owner alone
     return {"sentences": len(wanted), "changed": changed, "widest": widest}
 
 
-def _admitted(name: str, wanted: Scores, found: Scores, close: float) -> tuple[int, float]:
+def _admitted(wanted: Scores, folder: Path, close: float) -> tuple[int, float]:
+    """Return what `compared` does for a compiled folder, computed by another process; EngineRefusedError says why."""
+    ran = subprocess.run([sys.executable, "-m", "gangmu.compiled", str(folder)], capture_output=True)
+    what = read_compiled(folder)
+    name = f"{what.engine} {what.precision}"
+    if ran.returncode:
+        words = ran.stderr.decode(errors="replace")[-300:].strip()
+        lasting = ran.returncode < 0 and -ran.returncode != signal.SIGKILL
+        raise EngineRefusedError(f"{name} ended with {ran.returncode}: {words}", lasting)
+    return _alike(name, wanted, np.frombuffer(ran.stdout, np.float64).reshape(wanted.shape), close)
+
+
+def _alike(name: str, wanted: Scores, found: Scores, close: float) -> tuple[int, float]:
     """Return what `compared` does; EngineRefusedError when a label differs that torch is sure of."""
     changed, widest = compared(wanted, found)
     if widest >= close or not np.isfinite(found).all():
         raise EngineRefusedError(
             f"{name}: {changed} of {len(wanted)} labels differ from torch, where its two best scores are up to "
-            f"{widest:.3f} apart; {close} is allowed"
+            f"{widest:.3f} apart; {close} is allowed",
+            lasting=True,
         )
     return changed, widest
 
@@ -148,10 +167,16 @@ def admit_bf16(checkpoint: Checkpoint) -> None:
         return
     wanted = _scores(checkpoint, TorchEngine.load(checkpoint.folder))
     found = _scores(checkpoint, TorchEngine.load(checkpoint.folder, bf16=True))
-    changed, widest = _admitted("torch bf16", wanted, found, CLOSE["bf16"])
+    changed, widest = _alike("torch bf16", wanted, found, CLOSE["bf16"])
     log.warning("torch bf16: %d of %d labels differ from fp32", changed, len(wanted))
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps({"sentences": len(wanted), "changed": changed, "widest": widest}) + "\n")
+    _mark(mark, {"sentences": len(wanted), "changed": changed, "widest": widest})
+
+
+def _mark(path: Path, found: dict[str, Any]) -> None:
+    """Keep what was found, where the cache can be written."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
 def compared(wanted: Scores, found: Scores) -> tuple[int, float]:
@@ -179,15 +204,14 @@ def _scores(checkpoint: Checkpoint, engine: Engine) -> Scores:
 def load_compiled(checkpoint: Checkpoint, threads: int) -> Engine:
     """Return the engine of a compiled folder; on another processor it is checked anew, once."""
     compiled = read_compiled(checkpoint.folder)
-    engine = _engine(checkpoint.folder, compiled, threads)
-    mark = _cache(checkpoint, compiled.engine, PACKAGES[compiled.engine])
-    if compiled.processor != processor() and not mark.is_file():
-        log.warning("%s: compiled on another processor; checking its labels on this one, once", checkpoint.folder)
-        wanted = load_file(checkpoint.folder / REFERENCE)["scores"]
-        changed, widest = _admitted(engine.name, wanted, _scores(checkpoint, engine), CLOSE[compiled.precision])
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps({"changed": changed, "widest": widest}) + "\n")
-    return engine
+    if compiled.processor != processor():
+        mark = _cache(checkpoint, compiled.engine, PACKAGES[compiled.engine])
+        if not mark.is_file():
+            log.warning("%s: compiled on another processor; checking its labels on this one, once", checkpoint.folder)
+            wanted = load_file(checkpoint.folder / REFERENCE)["scores"]
+            changed, widest = _admitted(wanted, checkpoint.folder, CLOSE[compiled.precision])
+            _mark(mark, {"changed": changed, "widest": widest})
+    return _engine(checkpoint.folder, compiled, threads)
 
 
 def _engine(folder: Path, compiled: Compiled, threads: int) -> Engine:
@@ -221,10 +245,22 @@ def cached(checkpoint: Checkpoint, kind: Kind) -> Path:
 
 
 def _cache(checkpoint: Checkpoint, what: str, package: str) -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    versions = [importlib.metadata.version(name) for name in (package, "gangmu")]
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise UsageError(f"no folder for the cache: {error}; set XDG_CACHE_HOME") from error
+    versions = [_version(package), importlib.metadata.version("gangmu")]
     key = json.dumps([checkpoint_hash(checkpoint.folder), what, *versions, processor()])
     return root / "gangmu" / f"{what}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+
+
+def _version(package: str) -> str:
+    """Return the version of a package that may be installed under another name, such as onnxruntime-gpu."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        return str(importlib.import_module(package).__version__)
 
 
 def processor() -> str:

@@ -1,5 +1,6 @@
 """Token ids -> token logits. Engines load what they need when they are made, never on import."""
 
+import os
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -116,6 +117,7 @@ class OnnxEngine:
     """The classifier in ONNX Runtime, from its ONNX file, whose weights are int8 or f32."""
 
     def __init__(self, path: Path, precision: str) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports to its makers from Linux too
         try:
             import onnxruntime
         except ImportError as error:

@@ -1,6 +1,7 @@
 """A classifier's weights -> one ONNX file. Needs torch and transformers, so it is imported only where it is used."""
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def quantise(path: Path, narrow: bool) -> None:
     Nor of products of two computed matrices, in attention. Processors without VNNI add up two products in 16 bits,
     which overflow unless a bit is left free.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnx
         from onnxruntime.quantization import quantize_dynamic

@@ -1,6 +1,7 @@
 """Labeller: raw text -> labelled sentences."""
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ class Labeller:
         self.engine = engine
         self.four = four
         self.threads = threads
+        self.stopped = threading.Event()
+        """Set by who no longer waits for an answer; the next batch raises InterruptedError."""
 
     def label(self, text: str) -> LabelledReport:
         """Return the labelled sentences of one raw report."""
@@ -121,6 +124,8 @@ class Labeller:
 
     def _batch_logits(self, batch: Sequence[Placed]) -> NDArray[np.float32]:
         """Return the logits [B, S, 5] of the sentences of a batch of windows."""
+        if self.stopped.is_set():
+            raise InterruptedError("labelling was stopped")
         settings = self.checkpoint.settings
         encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings)
         return sentence_logits(encoded.pool, self.engine.logits(encoded))

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 from typing import BinaryIO
 
 from gangmu.bulk import Job, Result
-from gangmu.errors import UsageError
-from gangmu.labels import NAMES
+from gangmu.errors import DataError, GangmuError, UsageError
+from gangmu.labels import LABELS, NAMES
 from gangmu.shards import Shards
 from gangmu.view import html_page, index_page
 from gangmu.writing import Named, guarded, join, write_whole, writing
@@ -21,6 +21,16 @@ from gangmu.writing import Named, guarded, join, write_whole, writing
 Found = Callable[[Job, Shards | None], Iterator[Result]]
 """Labels: given the job and the folder of what is done already."""
 ERRORS = "errors.jsonl"
+BEGINNINGS = (
+    b'{"report": ',
+    b'{"output": ',
+    b"\xef\xbb\xbfreport,path,",
+    b"PAR1",
+    b"<!doctype html>\n<html lang",
+    b"== ",
+    *(label.chinese.encode() for label in LABELS),
+)
+"""Of the files that are written here, and of a Parquet file, which is no text."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,21 @@ class Output:
             return path / ERRORS
         return path.parent / ERRORS if self._plain() else None
 
-    def write(self, job: Job, found: Found, run: dict[str, object]) -> bool:
-        """Write what `found` yields and return whether there was anything; `run` says what the rows depend on."""
+    def write(self, job: Job, found: Found, run: dict[str, object], faults: Sequence[GangmuError]) -> bool:
+        """Write what `found` yields and return whether there was anything; `run` says what the rows depend on.
+
+        `faults`: of reading. Where there are some and reports of an earlier run are gone, nothing is thrown away.
+        """
         path = Path(self.name)
         if not self.is_folder and (job.format in ("html", "text") or not self._plain()):
             return self._stream(job, found)
         job = replace(job, folder=self.parts.resolve(), pages=job.format == "html")
         with Shards(self.parts, run, kept=self.is_folder) as kept:
+            before = len(kept.places)
             count = sum(1 for _ in found(job, kept))
+            if faults and count < before:
+                words = "not finished: fewer reports than before could be read; those stay as they are"
+                raise DataError([f"{self.name}: {words}", *map(str, faults)])
             parts = kept.close(count)
             if not self.is_folder:
                 if parts:
@@ -78,13 +95,17 @@ class Output:
         if (path := self.errors) is None:
             return
         mine = {"output": Path(self.name).name}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        others = [line for line in lines if not line.startswith(json.dumps(mine, ensure_ascii=False)[:-1] + ",")]
-        rows = [json.dumps(mine | {"error": fault}, ensure_ascii=False) for fault in faults]
-        if others + rows:
-            write_whole(path, "".join(line + "\n" for line in others + rows))
-        elif path.is_file():
+        start = (json.dumps(mine, ensure_ascii=False)[:-1] + ",").encode()
+        lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+        kept = [line for line in lines if not line.startswith(start)]
+        rows = [json.dumps(mine | {"error": fault}, ensure_ascii=False).encode() for fault in faults]
+        if kept + rows == lines:
+            return
+        if not kept + rows:
             path.unlink()
+            return
+        with writing(path) as stream:
+            stream.write(b"".join(line + b"\n" for line in kept + rows))
 
     def _plain(self) -> bool:
         path = Path(self.name)
@@ -141,7 +162,25 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def check_outputs(output: Output, summary: Path | None) -> None:
-    """Raise UsageError when two files that are written are the same."""
-    if summary and not output.is_folder and output.name != "-" and summary.resolve() == Path(output.name).resolve():
-        raise UsageError(f"--summary {summary}: this is --output too; choose another name")
+def check_outputs(output: Output, summary: Path | None, paths: Sequence[str]) -> None:
+    """Raise UsageError when what is to be written is there already and no output of ours, or is another output too."""
+    files = {"--output": None if output.is_folder else Path(output.name), "--summary": summary, ERRORS: output.errors}
+    written = {name: path.resolve() for name, path in files.items() if path and (name != "--output" or output.errors)}
+    for (one, first), (two, second) in combinations(written.items(), 2):
+        if first == second:
+            raise UsageError(f"{two} {second}: this is {one} too; choose another name")
+    inputs = [Path(path).resolve() for path in paths if path != "-"]
+    for name, path in written.items():
+        if path in inputs or (any(path.is_relative_to(one) for one in inputs) and _foreign(path)):
+            raise UsageError(f"{name} {path}: this is one of the reports; choose another name")
+    errors = output.errors
+    if errors and errors.is_file() and errors.stat().st_size and not errors.read_bytes().startswith(b'{"output": '):
+        raise UsageError(f"{errors}: not written by gangmu, which would list faults there; choose another --output")
+
+
+def _foreign(path: Path) -> bool:
+    """Return whether a file does not begin as ours do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return not stream.read(64).startswith(BEGINNINGS)

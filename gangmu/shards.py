@@ -25,8 +25,12 @@ from gangmu.writing import write_whole, writing
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.jsonl"
 LOCK = ".lock"
-OURS = re.compile(r"\.?part-\d{6}\.\w+(\.part)?|\.?\d{6}-\d{3}[^/]*\.html(\.part)?")
+OURS = re.compile(r"\.?part-\d{6}\.\w+(\.\d+\.part)?|\.?\d{6}-\d{3}[^/]*\.html(\.\d+\.part)?")
 """Names of shards and pages, and of those that were cut off while they were written."""
+BESIDE = (MANIFEST, "errors.jsonl", "index.html")
+"""What else lies in a folder of shards."""
+UNLABELLED = "cannot be labelled"
+"""In the fault of a report that broke the labelling; it is tried again by the next run."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Shards:
             self._read()
         except BaseException:
             self.lock.release()
+            (self.folder / LOCK).unlink(missing_ok=True)
             raise
         return self
 
@@ -101,8 +106,12 @@ class Shards:
     def _read(self) -> None:
         path = self.folder / MANIFEST
         lines = _whole_lines(path)
-        if self.kept and not path.exists() and (names := _names(self.folder)):
-            raise UsageError(f"{self.folder}: not empty, and no output of gangmu ({names[0]}); choose another --output")
+        if lines and "gangmu" not in json.loads(lines[0]):
+            lines = []
+        foreign = [name for name in _names(self.folder) if not (OURS.fullmatch(name) or name in BESIDE)]
+        if self.kept and not lines and (foreign or (path.exists() and path.stat().st_size)):
+            what = foreign[0] if foreign else MANIFEST
+            raise UsageError(f"{self.folder}: not empty, and no output of gangmu ({what}); choose another --output")
         if lines and json.loads(lines[0]) != self.run:
             what = "another model or with other options"
             if self.kept:
@@ -124,7 +133,7 @@ class Shards:
         if number not in self.places:
             return None
         done = self.line(number)
-        if done.input != input:
+        if done.input != input or any(UNLABELLED in fault for fault in done.faults):
             return None
         try:
             contents = [(self.folder / name).read_bytes() for name in done.files]
@@ -158,12 +167,15 @@ class Shards:
         The manifest is written anew, a line a shard in order, whatever was done twice.
         """
         names: list[str] = []
+        places: dict[int, int] = {}
         with writing(self.folder / MANIFEST) as stream:
             stream.write((json.dumps(self.run, ensure_ascii=False) + "\n").encode())
             for number in range(count):
                 done = self.line(number)
                 names += done.files
+                places[number] = stream.tell()
                 stream.write(_json_line(done))
+        self.places = places
         self._drop(names)
         return [self.folder / name for name in names]
 

@@ -156,7 +156,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     written to, not replaced.
     """
     target = path.resolve()
-    temporary = target.with_name(f".{target.name}.part")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists() and not target.is_file():
             with target.open("wb") as stream:

@@ -220,3 +220,79 @@ def test_any_batch_gives_the_same_scores(checkpoint: Path, monkeypatch: pytest.M
     for a, b, c in zip(many, few, alone, strict=True):
         assert abs(scores(a) - scores(b)).max() <= 1e-5
         assert abs(scores(a) - scores(c)).max() <= 1e-5
+
+
+def test_reports_are_not_written_over(gangmu, checkpoint: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for name in ("甲.txt", "乙.txt"):
+        (tmp_path / name).write_text(TEXTS[0], encoding="utf-8")
+    report = tmp_path / "甲.txt"
+    tries = [
+        (report, "--output", report),
+        (tmp_path, "--output", tmp_path / "乙.txt", "--format", "text"),
+        (report, "--output", tmp_path / "out.jsonl", "--summary", report),
+        (report, "--output", tmp_path / "errors.jsonl"),
+        (report, "--output", tmp_path / "out.jsonl", "--summary", tmp_path / "errors.jsonl"),
+    ]
+    for arguments in tries:
+        code, _, err = gangmu("label", *arguments, "--model", checkpoint)
+        assert code == 2, err
+    (tmp_path / "errors.jsonl").write_text("mine\n")
+    code, _, err = gangmu("label", report, "--output", tmp_path / "out.jsonl", "--model", checkpoint)
+    assert code == 2
+    assert "not written by gangmu" in err
+    assert [path.read_text(encoding="utf-8") for path in sorted(tmp_path.glob("*.txt"))] == [TEXTS[0]] * 2
+
+
+def test_a_manifest_of_something_else_is_left_alone(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "mine").mkdir()
+    for text in ("[1]\n", '{"name": "app"}\n'):
+        (tmp_path / "mine/manifest.jsonl").write_text(text)
+        (tmp_path / "mine/part-000042.csv").write_text("x")
+        assert label(output="mine")[0] == 2
+        assert (tmp_path / "mine/manifest.jsonl").read_text() == text
+        assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["manifest.jsonl", "part-000042.csv"]
+
+
+def test_pages_of_changed_reports_are_made_anew(label, reports, computed, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "pages").mkdir()
+    assert label("--format", "html", output="pages")[0] == 0
+    reports.write_text(reports.read_text(encoding="utf-8").replace("会议于", "会于", 1), encoding="utf-8")
+    computed.clear()
+    assert label("--format", "html", output="pages")[0] == 0
+    assert computed == [0]
+    (tmp_path / "pages/000001-001-r4.html").unlink()
+    assert label("--format", "html", output="pages")[0] == 0
+    assert (tmp_path / "pages/000001-001-r4.html").exists()
+
+
+def test_an_engine_that_fails_ends_the_run_and_no_report_is_given_up(label, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    real = Labeller.label_shard
+    calls: list[int] = []
+
+    def fails(self: Labeller, texts: Sequence[str]) -> Iterator[LabelledReport]:
+        calls.append(len(texts))
+        if len(calls) > 1:
+            raise RuntimeError("out of memory")
+        yield from real(self, texts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Labeller, "label_shard", fails)
+        code, _, err = label()
+    assert code == 1
+    assert "torch fp32 does not work: RuntimeError: out of memory" in " ".join(err.split())
+    assert (tmp_path / "out.jsonl.parts/part-000000.jsonl").exists()
+    assert label()[0] == 0
+
+
+def test_what_is_done_stays_when_its_reports_cannot_be_read_now(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "out").mkdir()
+    good = reports.read_bytes()
+    assert label(output="out")[0] == 0
+    kept = sorted(path.name for path in (tmp_path / "out").iterdir())
+    reports.write_bytes(b"{\n")
+    code, _, err = label(output="out")
+    assert code == 65
+    assert "fewer reports than before could be read" in " ".join(err.split())
+    assert sorted(path.name for path in (tmp_path / "out").glob("*")) == kept
+    reports.write_bytes(good)
+    assert label(output="out")[0] == 0

@@ -72,7 +72,7 @@ def test_an_engine_that_labels_otherwise_is_refused_and_the_next_precision_tried
     assert not (tmp_path / "none").exists()
 
 
-def test_an_engine_that_fails_is_refused_once_and_torch_goes_on(
+def test_what_fails_is_tried_again_and_what_labels_otherwise_is_not(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked: list[str] = []
@@ -86,8 +86,33 @@ def test_an_engine_that_fails_is_refused_once_and_torch_goes_on(
     monkeypatch.setattr(compiled, "PRECISIONS", {"onnx": ("f32",)})
     for _ in range(2):
         assert load_engine(load_checkpoint(checkpoint), "auto", 1).name == "torch fp32"
-    assert asked == ["best"]
+    assert asked == ["best", "best"]
     assert "onnx f32 ended with 1" in caplog.text
+
+    def otherwise(*arguments: object) -> None:
+        asked.append("again")
+        raise EngineRefusedError("labels differ", lasting=True)
+
+    monkeypatch.setattr(choice, "compile_checkpoint", otherwise)
+    for _ in range(2):
+        assert load_engine(load_checkpoint(checkpoint), "auto", 1).name == "torch fp32"
+    assert asked == ["best", "best", "again"]
+
+
+def test_a_cache_that_cannot_be_written_costs_the_engine_alone(
+    checkpoint: Path, small: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.write_text("a file where the folder should be")
+    monkeypatch.setattr(choice, "fastest", lambda: iter(["onnx"]))
+    assert load_engine(load_checkpoint(checkpoint), "auto", 1).name == "torch fp32"
+    monkeypatch.setattr(compiled, "processor", lambda: "another")
+    assert gangmu.load(small).engine.name.startswith("onnx")
+
+
+def test_the_small_engine_does_not_report_to_anyone(small: Path, cache: Path) -> None:
+    code = "import gangmu, sys; gangmu.load(sys.argv[1]).label('会议召开。')"
+    subprocess.run([sys.executable, "-c", code, small], check=True)
+    assert not list(cache.rglob("*"))
 
 
 def test_auto_compiles_once_and_again_what_is_damaged(
