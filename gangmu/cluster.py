@@ -8,7 +8,9 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +19,12 @@ from typing import Any
 
 from gangmu.bulk import Job, Pool, Result, Shard, label_shard
 from gangmu.checkpoint import COMPILED
-from gangmu.errors import InputOutputError, UsageError
+from gangmu.errors import GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
 
 log = logging.getLogger(__name__)
-RETRIES = 5
-"""Times that a shard is given to another actor when the one that had it is lost."""
+TRIES = 5
+"""Times that a shard is given to an actor, when the one that had it is lost."""
 
 
 class _Worker:
@@ -38,9 +40,81 @@ class _Worker:
         self.labeller = load(model, job.four, threads=1, engine=engine)
         self.job = job
 
+    def ping(self) -> None:
+        """Return when the labeller is ready."""
+
     def label(self, shard: Shard) -> Result:
         """Return the result of a shard with its files in it, for the driver to write."""
         return label_shard(self.labeller, self.job, shard)
+
+
+class _Crew:
+    """The actors of a run: a shard goes to one that is there; when that one is lost, to another."""
+
+    def __init__(self, ray: Any, start: Callable[[], Any], count: int) -> None:
+        self.ray = ray
+        self.start = start
+        self.lock = threading.RLock()
+        self.busy: dict[Any, int] = {}
+        """Shards that each actor has, of those that answered."""
+        pings = [self._join() for _ in range(count)]
+        done, _ = ray.wait(pings, num_returns=1)
+        try:
+            ray.get(done)
+        except ray.exceptions.RayError as error:
+            raise GangmuError(f"no actor can label: {error}") from error
+        while not self.busy:  # a moment, until its answer has come here too
+            time.sleep(0.01)
+
+    def _join(self) -> Any:
+        """Start an actor, which is given work as soon as it answers, and return its first answer to be."""
+        actor = self.start()
+        ping = actor.ping.remote()
+
+        def joined(future: Future[None]) -> None:
+            if not future.exception():
+                with self.lock:
+                    self.busy.setdefault(actor, 0)
+
+        ping.future().add_done_callback(joined)
+        return ping
+
+    def submit(self, shard: Shard) -> "Future[Result]":
+        """Return the result of a shard to be."""
+        result: Future[Result] = Future()
+        self._give(shard, result, TRIES)
+        return result
+
+    def _give(self, shard: Shard, result: "Future[Result]", tries: int) -> None:
+        with self.lock:
+            actor = min(self.busy, key=self.busy.__getitem__, default=None)
+            if actor is None:  # all were lost: the next that answers takes it
+                ping = self._join().future()
+                ping.add_done_callback(lambda answer: self._again(shard, result, tries, answer.exception()))
+                return
+            self.busy[actor] += 1
+        found = actor.label.remote(shard).future()
+        found.add_done_callback(lambda answer: self._came(actor, shard, result, tries, answer))
+
+    def _came(self, actor: Any, shard: Shard, result: "Future[Result]", tries: int, answer: "Future[Result]") -> None:
+        error = answer.exception()
+        with self.lock:
+            if actor in self.busy:
+                self.busy[actor] -= 1
+            if isinstance(error, self.ray.exceptions.RayActorError) and self.busy.pop(actor, None) is not None:
+                log.warning("an actor was lost; another takes its shards")
+                self._join()
+        if error is None:
+            result.set_result(answer.result())
+        else:
+            self._again(shard, result, tries, error)
+
+    def _again(self, shard: Shard, result: "Future[Result]", tries: int, error: BaseException | None) -> None:
+        lost = error is None or isinstance(error, self.ray.exceptions.RayActorError)
+        if lost and tries > 1:
+            self._give(shard, result, tries - 1)
+        else:
+            result.set_exception(GangmuError(f"shard {shard.number} on the cluster: {error}"))
 
 
 @contextmanager
@@ -55,20 +129,11 @@ def ray_workers(job: Job, labeller: Labeller, address: str) -> Iterator[Pool]:
         count = job.workers if job.workers > 1 else max(1, int(ray.cluster_resources().get("CPU", 1)))
         folder = labeller.engine.folder or job.model
         files = ray.put({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)(_Worker)
+        actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
         there = replace(job, folder=None, engine="torch-bf16" if labeller.engine.name == "torch bf16" else "torch")
-        actors = [actor.remote(folder.resolve().name, files, there) for _ in range(count)]
+        crew = _Crew(ray, lambda: actor.remote(folder.resolve().name, files, there), count)
         log.info("%d actors on %s", count, ray.get_runtime_context().gcs_address)
-        busy = [0] * count
-
-        def submit(shard: Shard) -> "Future[Result]":
-            chosen = min(range(count), key=busy.__getitem__)
-            busy[chosen] += 1
-            future: Future[Result] = actors[chosen].label.remote(shard).future()
-            future.add_done_callback(lambda _: busy.__setitem__(chosen, busy[chosen] - 1))
-            return future
-
-        yield Pool(submit, 2 * count)
+        yield Pool(crew.submit, 2 * count)
     finally:
         ray.shutdown()
 
@@ -77,7 +142,7 @@ def _connected(address: str) -> Any:
     """Return the module ray, connected: token authentication on, usage statistics off."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of arguments that we do keep
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it has much to say of actors that were lost
     try:
         import ray
     except ImportError as error:

@@ -5,6 +5,7 @@ unshare --user --map-root-user --mount python -m tests.faults --model models/gan
 A trial is a forked process that has everything loaded, so that a kill falls into the work and not into the imports.
 """
 
+import itertools
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -88,26 +90,37 @@ class Trials:
         output.unlink(missing_ok=True)
         return not code and same and not left
 
-    def killed(self, number: int) -> bool:
+    def _kill(self, pid: int, victim: int | None = None) -> bool:
+        """Kill a process of a run and wait for the run; return whether it was still at work."""
+        alive = os.waitpid(pid, os.WNOHANG) == (0, 0)
+        if alive:
+            os.kill(victim or pid, signal.SIGKILL)
+            self.wait(pid)
+        return alive
+
+    def killed(self, number: int) -> bool | None:
         """Kill a run at a random moment, and its second run too half of the times."""
         format = FORMATS[number % 3]
         output = self.folder / f"killed.{format}"
+        alive = False
         for _ in range(1 + number % 2):
             pid = self.start(output, format)
-            time.sleep(self.random.uniform(0, 1.1 * self.seconds))
-            os.kill(pid, signal.SIGKILL)
-            self.wait(pid)
-        return self.right(output, format)
+            time.sleep(self.random.uniform(0, self.seconds))
+            alive |= self._kill(pid)
+        return self.right(output, format) if alive else self._missed(output)
 
-    def workers_killed(self, number: int) -> bool:
-        """Kill a run of two processes: the one that was started, or one that it started."""
+    def workers_killed(self, number: int) -> bool | None:
+        """Kill a run of two processes at work: the one that was started, or one that it started."""
         output = self.folder / "workers.jsonl"
         pid = self.start(output, "jsonl", workers=2)
-        time.sleep(self.random.uniform(2, 12))
+        until(lambda: written(output) >= 1 + number % 2, pid)
         below = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-        os.kill(int(below[-1]) if number % 2 and below else pid, signal.SIGKILL)
-        self.wait(pid)
-        return self.right(output, "jsonl")
+        alive = self._kill(pid, int(below[-1]) if number % 2 and below else None)
+        return self.right(output, "jsonl") if alive else self._missed(output)
+
+    def _missed(self, output: Path) -> None:
+        """Clear away a run that ended before it was disturbed: it is no trial."""
+        output.unlink(missing_ok=True)
 
     def full(self, number: int) -> bool:
         """Write to a disk that is too small, then make it larger."""
@@ -126,20 +139,18 @@ class Trials:
         finally:
             subprocess.run(["umount", disk], check=True)
 
-    def torn(self, number: int) -> bool:
-        """Cut off the end of the newest part, or of the manifest, of a run that was killed: what a power cut leaves."""
+    def torn(self, number: int) -> bool | None:
+        """Cut off the end of a part that counts as done, or of the manifest, of a run that was killed: a power cut."""
         format = FORMATS[number % 3]
         output = self.folder / f"torn.{format}"
-        parts = output.with_name(output.name + ".parts")
         pid = self.start(output, format)
-        while not list(parts.glob("part-000001.*")) and not output.exists():
-            time.sleep(0.005)
-        os.kill(pid, signal.SIGKILL)
-        self.wait(pid)
-        found = [max(parts.glob("part-*"), default=None), parts / MANIFEST] if parts.exists() else []
-        if (victim := found[number % 2] if found else None) and victim.exists():
-            with victim.open("r+b") as stream:
-                stream.truncate(max(0, victim.stat().st_size - self.random.randint(1, 3000)))
+        until(lambda: written(output) >= 2, pid)
+        if not self._kill(pid):
+            return self._missed(output)
+        parts = output.with_name(output.name + ".parts")
+        victim = parts / (MANIFEST if number % 2 else f"part-{written(output) - 1:06}.{format}")
+        with victim.open("r+b") as stream:
+            stream.truncate(max(0, victim.stat().st_size - self.random.randint(1, 3000)))
         return self.right(output, format)
 
     def twice(self, number: int) -> bool:
@@ -148,6 +159,21 @@ class Trials:
         pids = [self.start(output, "jsonl") for _ in range(2)]
         codes = sorted(self.wait(pid) for pid in pids)
         return codes in ([0, 75], [0, 0]) and self.right(output, "jsonl")
+
+
+def written(output: Path) -> int:
+    """Return how many shards the manifest of a run lists."""
+    path = output.with_name(output.name + ".parts") / MANIFEST
+    try:
+        return path.read_bytes().count(b"\n") - 1
+    except OSError:
+        return -1
+
+
+def until(reached: Callable[[], bool], pid: int) -> None:
+    """Wait until a run is so far, or has ended."""
+    while not reached() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.005)
 
 
 def main(
@@ -164,7 +190,7 @@ def main(
     torch.set_num_threads(1)  # a fork keeps no threads; more would be waited for in vain
     with tempfile.TemporaryDirectory() as folder:
         trials = Trials(model.resolve(), reports, Path(folder), seed)
-        rounds: list[tuple[str, int, Callable[[int], bool]]] = [
+        rounds: list[tuple[str, int, Callable[[int], bool | None]]] = [
             ("kills", kills, trials.killed),
             ("kills of one of two workers or their parent", workers_kills, trials.workers_killed),
             ("full disks", full, trials.full),
@@ -173,7 +199,8 @@ def main(
         ]
         wrong = 0
         for name, count, trial in rounds:
-            good = sum(trial(number) for number in range(count))
+            found = (trial(number) for number in itertools.count())
+            good = sum(islice((bool(one) for one in found if one is not None), count))
             wrong += count - good
             typer.echo(f"{name}: {good} of {count}")
         shutil.rmtree(folder, ignore_errors=True)

@@ -48,9 +48,9 @@ def label(
 ) -> None:
     """Label reports with each engine and in the ways people write first, from text files to rows on disk."""
     texts = real_texts(corpus, 60 * sentences) if corpus.is_dir() else written_texts(60 * sentences)
-    contest = Contest(model, output, texts, sentences)
-    rows = contest.run()
-    write_results(rows, contest, output)
+    contest = Contest(model, texts, sentences)
+    source = str(corpus) if corpus.is_dir() else "data/train.jsonl"
+    write_results(contest.run(), contest.sentences, source, output)
     Console().print((output / "table.md").read_text(encoding="utf-8"), markup=False)
 
 
@@ -62,7 +62,7 @@ def scale(
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/bench"),
 ) -> None:
     """Label tables of more and more short reports: time a sentence and peak memory must not grow with them."""
-    rows = grow(model, engine, [int(size) for size in sizes.split(",")], output)
+    rows = grow(model, engine, [int(size) for size in sizes.split(",")])
     write_scale(rows, output)
     Console().print((output / "scale.md").read_text(encoding="utf-8"), markup=False)
 

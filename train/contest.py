@@ -1,29 +1,30 @@
 """The same sentences labelled by each engine and in the ways people write first: commands, timed from outside."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from gangmu.bulk import Job, Shard, label_shard
+from gangmu.bulk import Job, Result, local_workers, results
 from gangmu.choice import EngineName
 from gangmu.encoding import Batch
 from gangmu.engine import Engine
-from gangmu.labeller import Labeller, cores, load, shards
-from gangmu.reading import RawReport, read_reports
+from gangmu.labeller import Labeller, cores, load
+from gangmu.output import Output
+from gangmu.reading import Meter, read_reports
 from gangmu.sentences import split_sentences
+from gangmu.shards import Shards
 from gangmu.writing import write_whole
+from train.measured import measured
 
 ENGINES: tuple[EngineName, ...] = ("torch", "torch-bf16", "onnx", "openvino")
-SIZES = (8, 32, 128)
+SIZES = (2, 8, 32, 128)
 """Batch sizes that the pipeline is tried with."""
 TRIED = 1000
 """Sentences of such a trial."""
@@ -56,25 +57,20 @@ class Row:
 class Contest:
     """The reports, in a folder of text files, and what each contender needs for them."""
 
-    def __init__(self, model: Path, folder: Path, texts: Sequence[str], sentences: int) -> None:
+    def __init__(self, model: Path, texts: Sequence[str], sentences: int) -> None:
         self.model = model
-        self.folder = folder
-        self.reports = folder / "reports"
-        self.few = folder / "few"
-        self.one = folder / "one"
-        for place in (self.reports, self.few, self.one):
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-        self.sentences = 0
-        self.tried = 0
+        self.place = tempfile.TemporaryDirectory()
+        self.reports, self.few, self.one = (Path(self.place.name, name) for name in ("reports", "few", "one"))
+        for folder in (self.reports, self.few, self.one):
+            folder.mkdir()
+        self.sentences = tried = 0
         for number, text in enumerate(texts):
-            count = len(split_sentences(text))
-            if not count:
+            if not (count := len(split_sentences(text))):
                 continue
             (self.reports / f"{number:06}.txt").write_text(text, encoding="utf-8")
-            if self.tried < TRIED:
+            if tried < TRIED:
                 (self.few / f"{number:06}.txt").write_text(text, encoding="utf-8")
-                self.tried += count
+                tried += count
             self.sentences += count
             if self.sentences >= sentences:
                 break
@@ -94,48 +90,46 @@ class Contest:
             label = [sys.executable, "-c", "from gangmu.cli import main; main()", "label", f"--engine={engine}"]
             self._timed(label, self.one)  # which compiles it, the first time
             row = self._row(f"(d) gangmu label --engine {engine}", label)
-            share, speed = self.inside(engine)
-            limit = limits["bf16" if "bf16" in row.name or engine == "openvino" else "fp32"]
-            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit}))
+            share, speed, name = self.inside(engine)
+            limit = limits.get(name.split()[-1])  # none was measured for int8
+            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit if limit else None}))
         return rows
 
     def _row(self, name: str, command: list[str], *arguments: str) -> Row:
-        seconds, megabytes = self._timed(command, self.reports, *arguments)
         start = min(self._timed(command, self.one, *arguments)[0] for _ in range(3))
+        found = [self._timed(command, self.reports, *arguments) for _ in range(1 if "train.naive" in command else 3)]
+        seconds, megabytes = sorted(found)[len(found) // 2]
         return Row(name, round(seconds, 2), self.sentences, round(megabytes), round(start, 2))
 
     def _timed(self, command: list[str], reports: Path, *arguments: str) -> tuple[float, float]:
         """Return seconds and peak megabytes of a command that labels the reports of a folder."""
-        output = self.folder / "out.jsonl"
+        output = Path(self.place.name, "out.jsonl")
         output.unlink(missing_ok=True)
         if "train.naive" in command:
-            command = [*command, str(reports), str(self.model), str(output), *arguments]
-        else:
-            command = [*command, str(reports), f"--model={self.model}", f"--output={output}", "--quiet"]
-        began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        if status:
-            raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-        return time.monotonic() - began, used.ru_maxrss / 1024
+            return measured([*command, str(reports), str(self.model), str(output), *arguments])
+        return measured([*command, str(reports), f"--model={self.model}", f"--output={output}", "--quiet"])
 
-    def inside(self, engine: EngineName) -> tuple[float, float]:
-        """Return the share of the threads' time spent in the model, and its operations a second meanwhile."""
+    def inside(self, engine: EngineName) -> tuple[float, float, str]:
+        """Return the share of the time in which the model computes, its operations a second then, and the engine.
+
+        From text files to rows on disk, without the start of the command; the first round meets each shape for the
+        first time and is not counted.
+        """
         labeller = load(self.model, engine=engine)
         watched = Watched(labeller.engine)
         labeller = Labeller(labeller.checkpoint, watched, threads=cores())
-        reports = list(read_reports([str(self.reports)], []))
-        for round in range(2):  # the first meets each shape for the first time
+        output = Output(str(Path(self.place.name, "inside.jsonl")))
+        job = Job(self.model, "jsonl")
+        for reports in (self.few, self.reports):
             watched.seconds, watched.operations = 0.0, 0.0
             began = time.perf_counter()
-            for number, shard in enumerate(shards(reports[: 256 if round == 0 else None], _length)):
-                label_shard(labeller, Job(self.model, "jsonl"), Shard(number, shard, 0))
+
+            def found(job: Job, kept: Shards | None, reports: Path = reports) -> Iterator[Result]:
+                return results(read_reports([str(reports)], []), Meter(), local_workers(job, labeller), kept)
+
+            output.write(job, found, {"gangmu": "inside"}, [])
         whole = (time.perf_counter() - began) * cores()
-        return watched.seconds / whole, watched.operations / watched.seconds * cores()
-
-
-def _length(report: RawReport) -> int:
-    return len(report.text)
+        return watched.seconds / whole, watched.operations / watched.seconds * cores(), watched.name
 
 
 class Watched:
@@ -152,7 +146,7 @@ class Watched:
         began = time.perf_counter()
         found = self.engine.logits(batch)
         self.seconds += time.perf_counter() - began
-        self.operations += operations(*batch.input_ids.shape)
+        self.operations += sum(operations(1, int(tokens)) for tokens in batch.attention_mask.sum(axis=1))
         return found
 
     def start_thread(self) -> None:
@@ -161,7 +155,7 @@ class Watched:
 
 
 def operations(windows: int, tokens: int) -> float:
-    """Return the additions and multiplications of a batch in models/gangmu: products of weights, and attention."""
+    """Return the additions and multiplications for windows in models/gangmu: products of weights, and attention."""
     hidden, intermediate, layers = 256, 640, 4
     weights = layers * (4 * hidden * hidden + 3 * hidden * intermediate) + hidden * hidden
     attention = layers * 2 * hidden * tokens
@@ -180,13 +174,13 @@ def products(dtype: torch.dtype, size: int = 2048, rounds: int = 10) -> float:
     return 2.0 * size**3 / min(times)
 
 
-def write_results(rows: Sequence[Row], contest: Contest, output: Path) -> None:
+def write_results(rows: Sequence[Row], sentences: int, source: str, output: Path) -> None:
     """Write label.json, table.md and picture.svg."""
-    found = {"sentences": contest.sentences, "cores": cores(), "rows": [asdict(row) for row in rows]}
+    found = {"sentences": sentences, "source": source, "cores": cores(), "rows": [asdict(row) for row in rows]}
     write_whole(output / "label.json", json.dumps(found, indent=1) + "\n")
     single, batched = rows[0].rate, rows[1].rate
     lines = [
-        f"{contest.sentences:,} sentences of real reports on {cores()} cores, from text files to JSON Lines",
+        f"{sentences:,} sentences of {source} on {cores()} cores, from text files to JSON Lines",
         "",
         "| | sentences/s | times (a) | times (b) | peak MB | one report, s | US$ a million | in the model | of limit |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -1,10 +1,8 @@
 """What labelling costs as the number of reports grows: seconds a sentence and memory, which should stay as they are."""
 
 import json
-import os
-import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
@@ -13,6 +11,7 @@ from pathlib import Path
 from gangmu.choice import EngineName
 from gangmu.writing import write_whole
 from train.dataset import read_labelled
+from train.measured import measured
 
 
 @dataclass(frozen=True)
@@ -32,26 +31,21 @@ def pairs() -> Iterator[str]:
     yield from ("".join(pair) for pair in cycle(zip(texts[::2], texts[1::2], strict=False)))
 
 
-def grow(model: Path, engine: EngineName, sizes: Sequence[int], folder: Path) -> list[Size]:
+def grow(model: Path, engine: EngineName, sizes: Sequence[int]) -> list[Size]:
     """Return a row a number of reports, each labelled by a command of its own from a table to rows on disk."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table, output, summary = folder / "reports.jsonl", folder / "rows.jsonl", folder / "summary.csv"
     found = []
-    for size in [100, *sizes]:  # the first compiles the engine and is not counted
-        with table.open("w", encoding="utf-8") as stream:
-            stream.writelines(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in islice(pairs(), size))
+    with tempfile.TemporaryDirectory() as place:
+        table, output, summary = (Path(place, name) for name in ("reports.jsonl", "rows.jsonl", "summary.csv"))
         command = [sys.executable, "-c", "from gangmu.cli import main; main()", "label", str(table), "--quiet"]
         command += [f"--model={model}", f"--engine={engine}", f"--output={output}", f"--summary={summary}"]
-        began = time.monotonic()
-        process = subprocess.Popen(command)
-        _, status, used = os.wait4(process.pid, 0)
-        if status:
-            raise RuntimeError(f"gangmu label ended with {os.waitstatus_to_exitcode(status)}")
-        with output.open("rb") as rows:
-            sentences = sum(1 for _ in rows)
-        found.append(Size(size, sentences, round(time.monotonic() - began, 2), round(used.ru_maxrss / 1024, 1)))
-    for path in (table, output, summary):
-        path.unlink()
+        for size in [100, *sizes]:  # the first compiles the engine and is not counted
+            with table.open("w", encoding="utf-8") as stream:
+                lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in islice(pairs(), size))
+                stream.writelines(lines)
+            seconds, megabytes = measured(command)
+            with output.open("rb") as rows:
+                sentences = sum(1 for _ in rows)
+            found.append(Size(size, sentences, round(seconds, 2), round(megabytes, 1)))
     return found[1:]
 
 

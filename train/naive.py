@@ -10,17 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
-from datasets import Dataset
-from transformers import (
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    DataCollatorForTokenClassification,
-    Trainer,
-    TrainingArguments,
-    pipeline,
-)
 
 from gangmu.cli import run
 from gangmu.labels import NAMES
@@ -45,6 +35,8 @@ def read(folder: Path) -> Iterator[Row]:
 
 def by_pipeline(rows: list[Row], model: Path, batch_size: int) -> Iterator[np.ndarray]:
     """Yield the mean token scores of each sentence from transformers' pipeline; batch size 1 asks one by one."""
+    from transformers import pipeline
+
     found = pipeline("token-classification", model=str(model), batch_size=batch_size, ignore_labels=[])
     texts = [row["text"] for row in rows]
     answers = found(texts) if batch_size > 1 else (found(text) for text in texts)
@@ -57,13 +49,20 @@ def by_pipeline(rows: list[Row], model: Path, batch_size: int) -> Iterator[np.nd
 
 def by_trainer(rows: list[Row], model: Path, batch_size: int) -> Iterator[np.ndarray]:
     """Yield the mean token logits of each sentence from Trainer.predict, padded as its collator pads."""
+    from datasets import Dataset
+    from transformers import (
+        AutoModelForTokenClassification,
+        AutoTokenizer,
+        DataCollatorForTokenClassification,
+        Trainer,
+        TrainingArguments,
+    )
+
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
     encoded = Dataset.from_list(rows).map(
         lambda row: tokenizer(row["text"], truncation=True, max_length=512), remove_columns=list(rows[0])
     )
-    arguments = TrainingArguments(
-        "runs/bench/trainer", per_device_eval_batch_size=batch_size, report_to=[], use_cpu=not torch.cuda.is_available()
-    )
+    arguments = TrainingArguments("runs/bench/trainer", per_device_eval_batch_size=batch_size, report_to=[])
     classifier = AutoModelForTokenClassification.from_pretrained(model, local_files_only=True)
     trainer = Trainer(classifier, arguments, data_collator=DataCollatorForTokenClassification(tokenizer))
     logits = trainer.predict(encoded).predictions

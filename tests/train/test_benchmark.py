@@ -38,10 +38,10 @@ def test_operations_are_those_of_the_shipped_encoder() -> None:
 
 
 def test_the_table_sets_each_way_beside_the_first_two(tmp_path: Path) -> None:
-    contest = Contest(Path("x"), tmp_path, ["要抓好落实。会议召开。", "大家要努力。"], 2)
+    contest = Contest(Path("x"), ["要抓好落实。会议召开。", "大家要努力。"], 2)
     assert (contest.sentences, len(list(contest.reports.iterdir()))) == (2, 1)
     rows = [Row("a", 10, 2, 900, 5), Row("b", 5, 2, 900, 5), Row("d", 1, 2, 300, 1, 0.9, 0.5)]
-    write_results(rows, contest, tmp_path)
+    write_results(rows, contest.sentences, "data", tmp_path)
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert table[-1].startswith("| d | 2 | 10.0 | 5.0 | 300 | 1.0 | ")
     assert table[-1].endswith("| 90% | 50% |")
@@ -51,7 +51,7 @@ def test_the_table_sets_each_way_beside_the_first_two(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_growing_tables_are_labelled_whole(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    rows = grow(checkpoint, "torch", [3], tmp_path)
+    rows = grow(checkpoint, "torch", [3])
     write_scale(rows, tmp_path)
     sentences = sum(len(split_sentences(text)) for text in islice(pairs(), 3))
     assert (rows[0].reports, rows[0].sentences) == (3, sentences)
