@@ -51,6 +51,8 @@ class Shard(NamedTuple):
 
     number: int
     reports: list[RawReport]
+    input: str
+    """See `input_hash`."""
     read: int
     """Bytes of the input that were read when it was whole."""
 
@@ -96,9 +98,7 @@ def label_shard(labeller: Labeller, job: Job, shard: Shard) -> Result:
         single = job.format == "text" and shard.alone
         content = plain_text(named[0][1]).encode() if single else PARTS[job.format](named)
         files[f"part-{shard.number:06}.{ENDINGS.get(job.format, job.format)}"] = content
-    done = Done(
-        shard.number, input_hash(shard.reports), counts, faults, list(files), content_hash(list(files.values()))
-    )
+    done = Done(shard.number, shard.input, counts, faults, list(files), content_hash(list(files.values())))
     if job.folder:
         write_shard(job.folder, files)
         files = {}
@@ -143,8 +143,8 @@ def results(
     waiting: deque[Future[Result] | Result] = deque()
     with workers as pool:
         for number, run in enumerate(shards(reports, lambda report: len(report.text))):
-            shard = Shard(number, run, meter.read)
-            done = kept.found(number, input_hash(run)) if kept else None
+            shard = Shard(number, run, input_hash(run), meter.read)
+            done = kept.found(number, shard.input) if kept else None
             with _named_faults():
                 waiting.append(Result(done, {}, [], meter.read, again=True) if done else pool.submit(shard))
             while waiting and (len(waiting) > pool.size or isinstance(waiting[0], Result)):

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from filelock import FileLock
 
@@ -23,7 +23,6 @@ from gangmu.errors import CheckpointError, InputOutputError, UsageError
 
 log = logging.getLogger(__name__)
 EngineName = Literal["auto", "torch", "torch-bf16", "openvino", "onnx"]
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -> Engine:

@@ -24,12 +24,12 @@ from gangmu.compiled import Kind, compile_checkpoint
 from gangmu.doctor import facts, model_folder
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.limits import parsed_limits
-from gangmu.output import Output, check_outputs, summarised
+from gangmu.output import Output, summarised
 from gangmu.progress import Tally, shown
 from gangmu.reading import Meter, RawReport, read_reports
 from gangmu.sentences import split_sentences
 from gangmu.shards import Shards
-from gangmu.sources import check, total_size
+from gangmu.sources import total_size
 from gangmu.tables import Wanted
 from gangmu.writing import COLUMNS
 
@@ -110,21 +110,18 @@ def label(
     wanted = _wanted(text_field, keep)
     limits = parsed_limits(limit or [])
     _show_notes(quiet)
-    target = Output(output)
+    target = Output(output, summary)
     job = Job(model_folder(model), format.value, four, model_sha256, engine, workers=workers)
     labeller = job.labeller()
-    for path in paths:
-        check(path)
-    check_outputs(target, summary, paths)
+    faults: list[GangmuError] = []
+    tally, meter = Tally(), Meter()
+    reports = read_reports(paths, faults, wanted, limits, meter, target.written)
+    target.check(paths)
     checkpoint = labeller.checkpoint
     sha256 = checkpoint_hash(checkpoint.folder)
     if not quiet:
         err.print(f"model {checkpoint.name}, sha256 {sha256}, engine {labeller.engine.name}", markup=False)
-    faults: list[GangmuError] = []
-    tally, meter = Tally(), Meter()
-    ours = target.written + ([summary.resolve()] if summary else [])
-    reports = read_reports(paths, faults, wanted, limits, meter, ours)
-    total = None if quiet else total_size(paths, ours)
+    total = None if quiet else total_size(paths, target.written)
 
     def found(job: Job, kept: Shards | None) -> Iterator[Result]:
         workers = ray_workers(job, labeller, cluster) if cluster else local_workers(job, labeller)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,6 @@ class Encoder:
             raise CheckpointError(f"the tokenizer has no {', '.join(missing)}; a BERT vocabulary is needed")
         self.tokenizer = tokenizer
         self.pad, self.unknown, self.cls, self.sep, self.mask = (vocabulary[token] for token in SPECIALS)
-        self._lone = _lone_characters(tokenizer, vocabulary)
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":
@@ -54,6 +54,10 @@ class Encoder:
         if (folder / "vocab.txt").is_file():
             return cls(from_vocabulary(folder / "vocab.txt", _lower_case(folder)))
         raise CheckpointError(f"{folder}: neither tokenizer.json nor vocab.txt; copy the model's tokenizer there")
+
+    @cached_property
+    def _lone(self) -> NDArray[np.int32]:
+        return _lone_characters(self.tokenizer)
 
     def token_ids(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, without special tokens; a sentence that yields none is one `[UNK]`.
@@ -118,11 +122,12 @@ class Encoder:
         return ids, spans
 
 
-def _lone_characters(tokenizer: Tokenizer, vocabulary: dict[str, int]) -> NDArray[np.int32]:
+def _lone_characters(tokenizer: Tokenizer) -> NDArray[np.int32]:
     """Return by code point the id of each character that is a token of its own whatever stands beside it, else ABSENT.
 
     A Chinese character or a mark of punctuation is; a letter or a digit is not, it makes words with its neighbours.
     """
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     table = np.full(1 << 16, ABSENT, np.int32)
     single = [token for token in vocabulary if len(token) == 1 and ord(token) < len(table) - 1]
     beside = [[f"a{char}1", f"{char}{char}"] for char in single]

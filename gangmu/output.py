@@ -1,7 +1,5 @@
 """Where labelled shards go: standard output, one file, or a folder; and the list of what could not be labelled."""
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +14,7 @@ from gangmu.errors import DataError, GangmuError, UsageError
 from gangmu.labels import LABELS, NAMES
 from gangmu.shards import Shards
 from gangmu.view import html_page, index_page
-from gangmu.writing import Named, guarded, join, write_whole, writing
+from gangmu.writing import Named, csv_lines, join, write_whole, writing
 
 Found = Callable[[Job, Shards | None], Iterator[Result]]
 """Labels: given the job and the folder of what is done already."""
@@ -38,6 +36,8 @@ class Output:
     """Where rows go: `-` is standard output; a name that ends in `/`, or a folder that is there, keeps the shards."""
 
     name: str
+    summary: Path | None = None
+    """CSV file for a row a report."""
 
     @property
     def is_folder(self) -> bool:
@@ -51,11 +51,16 @@ class Output:
         return path if self.is_folder else path.with_name(path.name + ".parts")
 
     @property
+    def files(self) -> dict[str, Path]:
+        """The files that are written, whole paths, by what a message calls them."""
+        named = {"--output": None if self.is_folder or not self.errors else Path(self.name)}
+        named |= {"--summary": self.summary, ERRORS: self.errors}
+        return {name: path.resolve() for name, path in named.items() if path}
+
+    @property
     def written(self) -> list[Path]:
         """All that is written, whole paths: a folder of reports that holds it is read without it."""
-        if self.errors is None:
-            return []
-        return [path.resolve() for path in (Path(self.name), self.parts, self.errors)]
+        return [*self.files.values(), *([self.parts.resolve()] if self.errors else [])]
 
     @property
     def errors(self) -> Path | None:
@@ -64,6 +69,19 @@ class Output:
         if self.is_folder:
             return path / ERRORS
         return path.parent / ERRORS if self._plain() else None
+
+    def check(self, paths: Sequence[str]) -> None:
+        """Raise UsageError when what is to be written is a report, another output too, or not what gangmu wrote."""
+        for (one, first), (two, second) in combinations(self.files.items(), 2):
+            if first == second:
+                raise UsageError(f"{two} {second}: this is {one} too; choose another name")
+        inputs = [Path(path).resolve() for path in paths if path != "-"]
+        for name, path in self.files.items():
+            if path in inputs or (any(path.is_relative_to(one) for one in inputs) and _foreign(path)):
+                raise UsageError(f"{name} {path}: this is one of the reports; choose another name")
+        errors = self.errors
+        if errors and errors.is_file() and errors.stat().st_size and not errors.read_bytes().startswith(b'{"output": '):
+            raise UsageError(f"{errors}: not written by gangmu, which would list faults there; choose another --output")
 
     def write(self, job: Job, found: Found, run: dict[str, object], faults: Sequence[GangmuError]) -> bool:
         """Write what `found` yields and return whether there was anything; `run` says what the rows depend on.
@@ -104,8 +122,7 @@ class Output:
         if not kept + rows:
             path.unlink()
             return
-        with writing(path) as stream:
-            stream.write(b"".join(line + b"\n" for line in kept + rows))
+        write_whole(path, b"".join(line + b"\n" for line in kept + rows))
 
     def _plain(self) -> bool:
         path = Path(self.name)
@@ -131,10 +148,11 @@ def _write_all(format: str, results: Iterable[Result], stream: BinaryIO) -> None
 
 
 def _index(kept: Shards, count: int, name: str, model: str) -> str:
+    every = (kept.line(number) for number in range(count))
     pages = [
         (file, report, counts)
-        for number in range(count)
-        for file, (report, _, counts) in zip(kept.line(number).files, kept.line(number).counts, strict=True)
+        for done in every
+        for file, (report, _, counts) in zip(done.files, done.counts, strict=True)
     ]
     return index_page(pages, model, f"{name}: {len(pages)} reports")
 
@@ -146,36 +164,14 @@ def summarised(results: Iterable[Result], path: Path | None) -> Iterator[Result]
         return
     header = ["report", "path", "sentences", *NAMES, *(f"share_{name}" for name in NAMES)]
     with writing(path) as stream:
-        stream.write(("\ufeff" + _csv([header])).encode())
+        stream.write(csv_lines([header]).encode("utf-8-sig"))
         for result in results:
             rows = []
             for report, place, counts in result.done.counts:
                 total = sum(counts)
                 rows.append([report, place, total, *counts, *(round(count / total, 4) for count in counts)])
-            stream.write(_csv(rows).encode())
+            stream.write(csv_lines(rows).encode())
             yield result
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([guarded(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def check_outputs(output: Output, summary: Path | None, paths: Sequence[str]) -> None:
-    """Raise UsageError when what is to be written is there already and no output of ours, or is another output too."""
-    files = {"--output": None if output.is_folder else Path(output.name), "--summary": summary, ERRORS: output.errors}
-    written = {name: path.resolve() for name, path in files.items() if path and (name != "--output" or output.errors)}
-    for (one, first), (two, second) in combinations(written.items(), 2):
-        if first == second:
-            raise UsageError(f"{two} {second}: this is {one} too; choose another name")
-    inputs = [Path(path).resolve() for path in paths if path != "-"]
-    for name, path in written.items():
-        if path in inputs or (any(path.is_relative_to(one) for one in inputs) and _foreign(path)):
-            raise UsageError(f"{name} {path}: this is one of the reports; choose another name")
-    errors = output.errors
-    if errors and errors.is_file() and errors.stat().st_size and not errors.read_bytes().startswith(b'{"output": '):
-        raise UsageError(f"{errors}: not written by gangmu, which would list faults there; choose another --output")
 
 
 def _foreign(path: Path) -> bool:

@@ -62,20 +62,25 @@ def read_reports(
     meter: Meter | None = None,
     without: Sequence[Path] = (),
 ) -> Iterator[RawReport]:
-    """Yield the reports at `paths`: files, folders (recursive, sorted), zips of those, or `-` for standard input.
+    """Return the reports at `paths`: files, folders (recursive, sorted), zips of those, or `-` for standard input.
 
     Memory grows with the number of reports only by their ids. What cannot be read is added to `faults`, and the others
-    go on. A path that does not exist raises UsageError before anything is read. Files and folders `without`, whole
-    paths, are passed over in folders.
+    go on. A path that does not exist raises UsageError at the call, before anything is read. Files and folders
+    `without`, whole paths, are passed over in folders.
     """
     if paths.count("-") > 1:
         raise UsageError("-: standard input can be read once only")
     for path in paths:
         check(path)
-    limits = limits or Limits()
+    found = (source for path in paths for source in sources(path, faults, without))
+    return _read(found, faults, wanted or Wanted(), limits or Limits(), meter or Meter())
+
+
+def _read(
+    found: Iterator[Source], faults: list[GangmuError], wanted: Wanted, limits: Limits, meter: Meter
+) -> Iterator[RawReport]:
     with ThreadPoolExecutor(limits.children) as threads, Parsers(limits) as parsers:
-        reader = _Reader(faults, wanted or Wanted(), limits, parsers, threads, meter or Meter())
-        yield from reader.read(source for path in paths for source in sources(path, faults, without))
+        yield from _Reader(faults, wanted, limits, parsers, threads, meter).read(found)
 
 
 class _Reader:

@@ -203,8 +203,7 @@ class Shards:
 def write_shard(folder: Path, files: dict[str, bytes]) -> None:
     """Write the files of a shard, each whole or not at all."""
     for name, content in files.items():
-        with writing(folder / name) as stream:
-            stream.write(content)
+        write_whole(folder / name, content)
 
 
 def _json_line(done: Done) -> bytes:

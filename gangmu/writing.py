@@ -47,12 +47,16 @@ def json_part(labelled: Sequence[Named]) -> bytes:
 
 def csv_part(labelled: Sequence[Named]) -> bytes:
     """Return CSV in UTF-8 with a byte-order mark, as spreadsheets expect it; cells that are formulas get a ' before."""
+    header = [*FLAT, *labelled[0][0].kept]
+    cells = (_flat(row).values() for named in labelled for row in rows(*named))
+    return csv_lines(chain([header], cells)).encode("utf-8-sig")
+
+
+def csv_lines(lines: Iterable[Iterable[object]]) -> str:
+    """Return lines of CSV, each cell guarded."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(map(guarded, [*FLAT, *labelled[0][0].kept]))
-    for named in labelled:
-        writer.writerows(map(guarded, _flat(row).values()) for row in rows(*named))
-    return text.getvalue().encode("utf-8-sig")
+    csv.writer(text).writerows(map(guarded, cells) for cells in lines)
+    return text.getvalue()
 
 
 def parquet_part(labelled: Sequence[Named]) -> bytes:
@@ -142,10 +146,10 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path` as `writing` does."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` as `writing` does."""
     with writing(path) as stream:
-        stream.write(text.encode())
+        stream.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

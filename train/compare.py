@@ -31,6 +31,7 @@ from train.baselines import BASELINES
 from train.config import Axis, CompareConfig, RunConfig
 from train.dataset import GoldReport, read_labelled
 from train.description import load_config
+from train.drawing import drawing
 from train.eval import evaluate, evaluate_baseline
 from train.fit import RUNS, build_model, find_encoder
 from train.loop import build_trainer, set_seed, training_arguments
@@ -160,32 +161,23 @@ def picture(rows: Sequence[dict[str, Any]], path: Path, axis: Axis) -> None:
     What grows is `axis`: the sentences trained on, a line a variant and set; or the tokens that the variants' encoders
     were pre-trained on, a line a set and the baselines, which have none, straight across.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     tests = list(rows[0]["scores"])
-    figure, panels = pyplot.subplots(
-        1, len(tests), figsize=(5.2 * len(tests), 4.2), layout="constrained", squeeze=False
-    )
-    for panel, test in zip(panels[0], tests, strict=True):
-        for name, points in _lines(rows, test, axis).items():
-            places, values = zip(*sorted(points.items()), strict=True)
-            means, low, high = [[function(v) for v in values] for function in (np.mean, min, max)]
-            if places == (None,):
-                panel.axhline(means[0], linestyle="--", color="grey", label=name)
-                continue
-            style = "--" if name.startswith(tuple(BASELINES)) else "-"
-            (drawn,) = panel.plot(places, means, style, marker="o", label=name)
-            panel.fill_between(places, low, high, alpha=0.15, color=drawn.get_color())
-        panel.set_title(test)
-        panel.set_xlabel({"sentences": "sentences trained on", "tokens": "million tokens pre-trained on"}[axis])
-        panel.set_ylabel("macro-F1 of the four functions")
-        panel.grid(alpha=0.3)
-    panels[0, 0].legend(fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with drawing(path, 1, len(tests), figsize=(5.2 * len(tests), 4.2), squeeze=False) as panels:
+        for panel, test in zip(panels[0], tests, strict=True):
+            for name, points in _lines(rows, test, axis).items():
+                places, values = zip(*sorted(points.items()), strict=True)
+                means, low, high = [[function(v) for v in values] for function in (np.mean, min, max)]
+                if places == (None,):
+                    panel.axhline(means[0], linestyle="--", color="grey", label=name)
+                    continue
+                style = "--" if name.startswith(tuple(BASELINES)) else "-"
+                (drawn,) = panel.plot(places, means, style, marker="o", label=name)
+                panel.fill_between(places, low, high, alpha=0.15, color=drawn.get_color())
+            panel.set_title(test)
+            panel.set_xlabel({"sentences": "sentences trained on", "tokens": "million tokens pre-trained on"}[axis])
+            panel.set_ylabel("macro-F1 of the four functions")
+            panel.grid(alpha=0.3)
+        panels[0, 0].legend(fontsize=8)
 
 
 def _lines(rows: Sequence[dict[str, Any]], test: str, axis: Axis) -> dict[str, dict[float | None, list[float]]]:

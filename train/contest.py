@@ -21,6 +21,7 @@ from gangmu.reading import Meter, read_reports
 from gangmu.sentences import split_sentences
 from gangmu.shards import Shards
 from gangmu.writing import write_whole
+from train.drawing import drawing
 from train.measured import measured
 
 ENGINES: tuple[EngineName, ...] = ("torch", "torch-bf16", "onnx", "openvino")
@@ -195,15 +196,8 @@ def write_results(rows: Sequence[Row], sentences: int, source: str, output: Path
 
 
 def _picture(rows: Sequence[Row], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, panel = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
-    bars = panel.barh([row.name for row in rows][::-1], [row.rate for row in rows][::-1], color="#3b6ea5")
-    panel.bar_label(bars, fmt="{:,.0f}", padding=3)
-    panel.set_xlabel(f"sentences a second on {cores()} cores, from text files to rows on disk")
-    panel.margins(x=0.12)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with drawing(path, figsize=(8, 3.2)) as panel:
+        bars = panel.barh([row.name for row in rows][::-1], [row.rate for row in rows][::-1], color="#3b6ea5")
+        panel.bar_label(bars, fmt="{:,.0f}", padding=3)
+        panel.set_xlabel(f"sentences a second on {cores()} cores, from text files to rows on disk")
+        panel.margins(x=0.12)

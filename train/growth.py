@@ -11,6 +11,7 @@ from pathlib import Path
 from gangmu.choice import EngineName
 from gangmu.writing import write_whole
 from train.dataset import read_labelled
+from train.drawing import drawing
 from train.measured import measured
 
 
@@ -63,21 +64,14 @@ def write_scale(rows: Sequence[Size], folder: Path) -> None:
 
 
 def _picture(rows: Sequence[Size], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, (speed, memory) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    reports = [row.reports for row in rows]
-    speed.plot(reports, [row.sentences / row.seconds for row in rows], marker="o")
-    speed.set_ylabel("sentences a second")
-    memory.plot(reports, [row.megabytes for row in rows], marker="o")
-    memory.set_ylabel("peak memory, MB")
-    for panel in (speed, memory):
-        panel.set_xscale("log")
-        panel.set_ylim(0, None)
-        panel.set_xlabel("reports")
-        panel.grid(alpha=0.3)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with drawing(path, 1, 2, figsize=(8, 3)) as (speed, memory):
+        reports = [row.reports for row in rows]
+        speed.plot(reports, [row.sentences / row.seconds for row in rows], marker="o")
+        speed.set_ylabel("sentences a second")
+        memory.plot(reports, [row.megabytes for row in rows], marker="o")
+        memory.set_ylabel("peak memory, MB")
+        for panel in (speed, memory):
+            panel.set_xscale("log")
+            panel.set_ylim(0, None)
+            panel.set_xlabel("reports")
+            panel.grid(alpha=0.3)

@@ -15,6 +15,7 @@ from gangmu.labels import ID_OF, LABELS, NAMES
 from gangmu.writing import write_whole
 from train.baselines import tfidf_linear
 from train.dataset import GoldReport
+from train.drawing import drawing
 from train.metrics import macro_f1
 
 PARTS = 5
@@ -150,30 +151,23 @@ def _lengths(reports: Sequence[GoldReport]) -> list[int]:
 
 def picture(sides: dict[str, Sequence[GoldReport]], path: Path) -> None:
     """Write a picture of sentence lengths, report lengths and labels by position, written beside real."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    for (name, reports), colour in zip(sides.items(), ("#c2410c", "#1d4ed8"), strict=True):
-        axes[0, 0].hist(_lengths(reports), range(0, 185, 5), density=True, alpha=0.5, label=name, color=colour)
-        counts = [len(report.sentences) for report in reports]
-        axes[0, 1].hist(counts, range(0, 64, 3), density=True, alpha=0.5, label=name, color=colour)
-    axes[0, 0].set_xlabel("characters a sentence")
-    axes[0, 0].set_ylabel("density")
-    axes[1, 0].set_ylabel("share of sentences")
-    axes[0, 1].set_xlabel("sentences a report")
-    axes[0, 0].legend()
-    for axis, (name, reports) in zip(axes[1], sides.items(), strict=True):
-        axis.stackplot(
-            np.arange(PARTS) + 0.5,
-            label_shares(reports).T,
-            labels=NAMES,
-            colors=[label.colour for label in LABELS],
-        )
-        axis.set_xlabel(f"fifth of the report ({name})")
-        axis.set_ylim(0, 1)
-    axes[1, 0].legend(loc="upper left", fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with drawing(path, 2, 2, figsize=(9, 6)) as axes:
+        for (name, reports), colour in zip(sides.items(), ("#c2410c", "#1d4ed8"), strict=True):
+            axes[0, 0].hist(_lengths(reports), range(0, 185, 5), density=True, alpha=0.5, label=name, color=colour)
+            counts = [len(report.sentences) for report in reports]
+            axes[0, 1].hist(counts, range(0, 64, 3), density=True, alpha=0.5, label=name, color=colour)
+        axes[0, 0].set_xlabel("characters a sentence")
+        axes[0, 0].set_ylabel("density")
+        axes[1, 0].set_ylabel("share of sentences")
+        axes[0, 1].set_xlabel("sentences a report")
+        axes[0, 0].legend()
+        for axis, (name, reports) in zip(axes[1], sides.items(), strict=True):
+            axis.stackplot(
+                np.arange(PARTS) + 0.5,
+                label_shares(reports).T,
+                labels=NAMES,
+                colors=[label.colour for label in LABELS],
+            )
+            axis.set_xlabel(f"fifth of the report ({name})")
+            axis.set_ylim(0, 1)
+        axes[1, 0].legend(loc="upper left", fontsize=8)
