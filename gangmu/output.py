@@ -9,16 +9,17 @@ from itertools import chain, combinations
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 from gangmu.bulk import Job, Result
 from gangmu.errors import DataError, GangmuError, UsageError
 from gangmu.labels import LABELS, NAMES
-from gangmu.shards import Shards
+from gangmu.shards import ERRORS, ERRORS_LOCK, Shards
 from gangmu.view import html_page, index_page
 from gangmu.writing import Named, csv_lines, join, write_whole, writing
 
 Found = Callable[[Job, Shards | None], Iterator[Result]]
 """Labels: given the job and the folder of what is done already."""
-ERRORS = "errors.jsonl"
 BEGINNINGS = (
     b'{"report": ',
     b'{"output": ',
@@ -110,19 +111,14 @@ class Output:
 
     def list_errors(self, faults: Sequence[str]) -> None:
         """Write the faults of this output to errors.jsonl, where those of other outputs beside it stay."""
-        if (path := self.errors) is None:
+        path = self.errors
+        if path is None or not (faults or path.is_file()):
             return
-        mine = {"output": Path(self.name).name}
-        start = (json.dumps(mine, ensure_ascii=False)[:-1] + ",").encode()
-        lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
-        kept = [line for line in lines if not line.startswith(start)]
-        rows = [json.dumps(mine | {"error": fault}, ensure_ascii=False).encode() for fault in faults]
-        if kept + rows == lines:
-            return
-        if not kept + rows:
-            path.unlink()
-            return
-        write_whole(path, b"".join(line + b"\n" for line in kept + rows))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(ERRORS_LOCK))
+        with lock:  # runs with other outputs in the folder list theirs there too
+            _list_errors(path, Path(self.name).name, faults)
+            Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it sees that, and makes it anew
 
     def _plain(self) -> bool:
         path = Path(self.name)
@@ -136,6 +132,20 @@ class Output:
         with nullcontext(sys.stdout.buffer) if self.name == "-" else writing(Path(self.name)) as stream:
             _write_all(job.format, chain([first], results), stream)
         return True
+
+
+def _list_errors(path: Path, output: str, faults: Sequence[str]) -> None:
+    mine = {"output": output}
+    start = (json.dumps(mine, ensure_ascii=False)[:-1] + ",").encode()
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    kept = [line for line in lines if not line.startswith(start)]
+    rows = [json.dumps(mine | {"error": fault}, ensure_ascii=False).encode() for fault in faults]
+    if kept + rows == lines:
+        return
+    if not kept + rows:
+        path.unlink()
+        return
+    write_whole(path, b"".join(line + b"\n" for line in kept + rows))
 
 
 def _write_all(format: str, results: Iterable[Result], stream: BinaryIO) -> None:

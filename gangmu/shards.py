@@ -25,9 +25,11 @@ from gangmu.writing import write_whole, writing
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.jsonl"
 LOCK = ".lock"
+ERRORS = "errors.jsonl"
+ERRORS_LOCK = "errors.jsonl.lock"
 OURS = re.compile(r"\.?part-\d{6}\.\w+(\.\d+\.part)?|\.?\d{6}-\d{3}[^/]*\.html(\.\d+\.part)?")
 """Names of shards and pages, and of those that were cut off while they were written."""
-BESIDE = (MANIFEST, "errors.jsonl", "index.html")
+BESIDE = (MANIFEST, ERRORS, ERRORS_LOCK, "index.html")
 """What else lies in a folder of shards."""
 UNLABELLED = "cannot be labelled"
 """In the fault of a report that broke the labelling; it is tried again by the next run."""

@@ -50,7 +50,7 @@ def label(
     texts = real_texts(corpus, 60 * sentences) if corpus.is_dir() else written_texts(60 * sentences)
     contest = Contest(model, texts, sentences)
     source = str(corpus) if corpus.is_dir() else "data/train.jsonl"
-    write_results(contest.run(), contest.sentences, source, output)
+    write_results(contest.run(), contest.sentences, source, contest.limits, output)
     Console().print((output / "table.md").read_text(encoding="utf-8"), markup=False)
 
 

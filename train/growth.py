@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from gangmu.choice import EngineName
+from gangmu.sentences import split_sentences
 from gangmu.writing import write_whole
 from train.dataset import read_labelled
 from train.drawing import drawing
@@ -27,8 +28,9 @@ class Size:
 
 
 def pairs() -> Iterator[str]:
-    """Yield reports of two sentences each from data/train.jsonl, again and again."""
+    """Yield reports of two sentences each from data/train.jsonl, again and again; lines of the page are none."""
     texts = [text for report in read_labelled(Path("data/train.jsonl")) for text in report.texts]
+    texts = [text for text in texts if split_sentences(text)]
     yield from ("".join(pair) for pair in cycle(zip(texts[::2], texts[1::2], strict=False)))
 
 

@@ -3,6 +3,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from filelock import FileLock
 
 from gangmu import bulk, labeller
 from gangmu.labeller import LabelledReport, Labeller
+from gangmu.output import Output
 
 TEXTS = ["要深入排查管网隐患。大家要奋勇争先。", "会议于昨日下午召开。", "要健全联席会议制度；力争到明年建成三个园区。"]
 
@@ -132,6 +134,17 @@ def test_errors_of_another_output_stay(label, reports, tmp_path) -> None:  # typ
     assert label(output="a.jsonl")[0] == 0
     listed = (tmp_path / "errors.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["output"] for line in listed] == ["b.jsonl"]
+
+
+def test_runs_that_end_at_once_all_list_their_errors(tmp_path: Path) -> None:
+    outputs = [Output(str(tmp_path / f"{number}.jsonl")) for number in range(8)]
+    with ThreadPoolExecutor(len(outputs)) as pool:
+        for _ in range(10):
+            list(pool.map(lambda output: output.list_errors([output.name]), outputs))
+            listed = (tmp_path / "errors.jsonl").read_text(encoding="utf-8").splitlines()
+            assert {json.loads(line)["error"] for line in listed} == {output.name for output in outputs}
+            (tmp_path / "errors.jsonl").unlink()
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_processes_cannot_write_one_output(label, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -41,11 +41,17 @@ def test_the_table_sets_each_way_beside_the_first_two(tmp_path: Path) -> None:
     contest = Contest(Path("x"), ["要抓好落实。会议召开。", "大家要努力。"], 2)
     assert (contest.sentences, len(list(contest.reports.iterdir()))) == (2, 1)
     rows = [Row("a", 10, 2, 900, 5), Row("b", 5, 2, 900, 5), Row("d", 1, 2, 300, 1, 0.9, 0.5)]
-    write_results(rows, contest.sentences, "data", tmp_path)
+    write_results(rows, contest.sentences, "data", {"fp32": 2e11}, tmp_path)
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
+    assert table[0].endswith("matrix products: 200 GFLOP/s in fp32")
     assert table[-1].startswith("| d | 2 | 10.0 | 5.0 | 300 | 1.0 | ")
     assert table[-1].endswith("| 90% | 50% |")
     assert (tmp_path / "picture.svg").stat().st_size > 1000
+
+
+def test_each_pair_of_sentences_is_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert all(split_sentences(text) for text in islice(pairs(), 4000))
 
 
 @pytest.mark.slow
