@@ -150,7 +150,8 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json and vocab.txt, which transformers 5 no longer writes."""
     encoder = Encoder.load(source)
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
-    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
+    words = type(encoder.tokenizer.model).__name__ != "WordPiece"  # transformers would make characters of them again
+    config = {"tokenizer_class": "PreTrainedTokenizerFast" if words else "BertTokenizer", "do_lower_case": True}
     if (source / "tokenizer_config.json").is_file():
         config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
     _write_json(folder / "tokenizer_config.json", ROLES | config)  # without them AutoTokenizer knows no padding

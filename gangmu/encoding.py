@@ -125,11 +125,13 @@ class Encoder:
 def _lone_characters(tokenizer: Tokenizer) -> NDArray[np.int32]:
     """Return by code point the id of each character that is a token of its own whatever stands beside it, else ABSENT.
 
-    A Chinese character or a mark of punctuation is; a letter or a digit is not, it makes words with its neighbours.
+    A Chinese character or a mark of punctuation is; a letter or a digit is not, it makes words with its neighbours, and
+    so do characters where the vocabulary has words of them.
     """
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     table = np.full(1 << 16, ABSENT, np.int32)
-    single = [token for token in vocabulary if len(token) == 1 and ord(token) < len(table) - 1]
+    within = {char for token in vocabulary if len(token) > 1 for char in token}
+    single = [t for t in vocabulary if len(t) == 1 and ord(t) < len(table) - 1 and t not in within]
     beside = [[f"a{char}1", f"{char}{char}"] for char in single]
     encoded = tokenizer.encode_batch_fast([text for pair in beside for text in pair], add_special_tokens=False)
     for char, between, twice in zip(single, encoded[::2], encoded[1::2], strict=True):

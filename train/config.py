@@ -102,7 +102,9 @@ class CorpusConfig(Section):
     weights: dict[str, Amount]
     """How often a file is read in an epoch, by file name without ending; 1 for those not named."""
     vocabulary: Count | None
-    """Size of the vocabulary at most; null with `start`, whose vocabulary stays."""
+    """Characters of the vocabulary at most; null with `start`, whose vocabulary stays."""
+    words: int = Field(default=0, ge=0, le=50_000)
+    """Frequent words of two or three characters that are tokens too (models/README.md, "Trials of recipes")."""
 
 
 class PretrainingConfig(Section):

@@ -11,11 +11,13 @@ import lzma
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from gangmu.cleaning import clean
 from gangmu.encoding import SPECIALS, Encoder
@@ -28,6 +30,10 @@ log = logging.getLogger(__name__)
 HELD_OUT = 300
 """Every so many documents one is held out."""
 IGNORED = -100
+LONGEST_WORD = 3
+"""Characters."""
+WORDS_FROM = 4
+"""Of so many documents one is read to find the words."""
 ENDINGS = (".txt", ".txt.xz", ".jsonl", ".jsonl.xz")
 Ids = NDArray[np.int64]
 
@@ -78,7 +84,7 @@ def _json_text(path: Path, number: int, line: str) -> str:
 
 
 def make_vocabulary(files: list[Path], size: int) -> list[str]:
-    """Return a BERT vocabulary: special tokens, printable ASCII with its `##` forms, then characters by frequency."""
+    """Return special tokens, printable ASCII with its `##` forms, then the other characters by frequency."""
     counts: Counter[str] = Counter()
     for path in track(files, "counting characters"):
         for paragraphs in documents(path):
@@ -89,6 +95,28 @@ def make_vocabulary(files: list[Path], size: int) -> list[str]:
     taken = set(tokens)
     frequent = [char for char, _ in counts.most_common() if char not in taken and not char.isspace()]
     return tokens + frequent[: size - len(tokens)]
+
+
+def word_tokenizer(files: list[Path], characters: list[str], words: int) -> Tokenizer:
+    """Return a tokenizer with so many frequent words beside the characters, each of LONGEST_WORD characters at most.
+
+    Byte-pair encoding (arXiv 1508.07909) of the runs between punctuation, learnt on every WORDS_FROM-th document.
+    """
+    single = [token for token in characters if len(token) == 1]
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(handle_chinese_chars=False, lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(SPECIALS) + len(single) + words,
+        special_tokens=list(SPECIALS),
+        initial_alphabet=single,
+        limit_alphabet=len(single),
+        max_token_length=LONGEST_WORD + 1,  # tokens stay shorter than that
+        show_progress=False,
+    )
+    every = (paragraphs for path in track(files, "counting words") for paragraphs in documents(path))
+    tokenizer.train_from_iterator(("\n".join(paragraphs) for paragraphs in islice(every, 0, None, WORDS_FROM)), trainer)
+    return tokenizer
 
 
 class Corpus:
@@ -106,7 +134,12 @@ class Corpus:
         cache.mkdir(parents=True, exist_ok=True)
         self.tokenizer_folder = start or cache
         if not start and config.vocabulary and not (cache / "vocab.txt").exists():
-            write_whole(cache / "vocab.txt", "\n".join(make_vocabulary(self.files, config.vocabulary)) + "\n")
+            characters = make_vocabulary(self.files, config.vocabulary)
+            if config.words:
+                tokenizer = word_tokenizer(self.files, characters, config.words)
+                write_whole(cache / "tokenizer.json", tokenizer.to_str())
+                characters = sorted(tokenizer.get_vocab(), key=tokenizer.token_to_id)
+            write_whole(cache / "vocab.txt", "\n".join(characters) + "\n")
         self.encoder = Encoder.load(self.tokenizer_folder)
         documents_before = 0
         for path, name in zip(self.files, self.names, strict=True):

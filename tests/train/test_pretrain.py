@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
+from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification, AutoTokenizer
 
 from gangmu.checkpoint import file_hash, verify
+from gangmu.encoding import SPECIALS, Encoder
 from gangmu.errors import DataError, UsageError
 from train import pretrain as pretrain_module
 from train.config import PretrainConfig
-from train.corpus import IGNORED, Corpus, corpus_files, documents
+from train.corpus import IGNORED, LONGEST_WORD, Corpus, corpus_files, documents
 from train.description import load_config
 from train.encoder import rate
 from train.masking import held_out_scores, masked
@@ -57,6 +58,22 @@ def test_encoder_is_a_hugging_face_folder_that_fine_tuning_takes(corpus: Path, t
     AutoModelForTokenClassification.from_pretrained(folder, local_files_only=True)
     history = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))["history"]
     assert history[-1]["loss"] < math.log(200)
+
+
+def test_frequent_words_are_tokens_where_they_are_asked_for(corpus: Path, tmp_path: Path) -> None:
+    run = pretrain(config(corpus, tmp_path / "out", "corpus.words=40", "training.tokens=256"))
+    folder = tmp_path / "out" / "encoder"
+    encoder = Encoder.load(folder)
+    longest = max(len(token) for token in encoder.tokenizer.get_vocab() if token not in SPECIALS)
+    assert longest == LONGEST_WORD
+    sentences = ["要健全联席会议制度；", "要深入排查隐患。", "隐患", "会议X议。", "龘"]
+    ids = encoder.token_ids(sentences)
+    assert len(ids[0]) < len(sentences[0])
+    assert ids[4] == [encoder.unknown]
+    assert ids == [encoder.tokenizer.encode(text, add_special_tokens=False).ids for text in sentences]
+    assert run.model.config.vocab_size == encoder.tokenizer.get_vocab_size()
+    theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    assert theirs(sentences, add_special_tokens=False)["input_ids"] == ids
 
 
 def test_broken_run_resumes_to_the_same_weights(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
