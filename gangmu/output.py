@@ -16,7 +16,7 @@ from gangmu.errors import DataError, GangmuError, UsageError
 from gangmu.labels import LABELS, NAMES
 from gangmu.shards import ERRORS, ERRORS_LOCK, Shards
 from gangmu.view import html_page, index_page
-from gangmu.writing import Named, csv_lines, join, write_whole, writing
+from gangmu.writing import Named, csv_lines, drop_stale, join, write_whole, writing
 
 Found = Callable[[Job, Shards | None], Iterator[Result]]
 """Labels: given the job and the folder of what is done already."""
@@ -94,6 +94,9 @@ class Output:
             return self._stream(job, found)
         job = replace(job, folder=self.parts.resolve(), pages=job.format == "html")
         with Shards(self.parts, run, kept=self.is_folder) as kept:
+            for written in (None if self.is_folder else path, self.summary):
+                if written:
+                    drop_stale(written)
             before = len(kept.places)
             count = sum(1 for _ in found(job, kept))
             if faults and count < before:

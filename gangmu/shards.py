@@ -27,7 +27,9 @@ MANIFEST = "manifest.jsonl"
 LOCK = ".lock"
 ERRORS = "errors.jsonl"
 ERRORS_LOCK = "errors.jsonl.lock"
-OURS = re.compile(r"\.?part-\d{6}\.\w+(\.\d+\.part)?|\.?\d{6}-\d{3}[^/]*\.html(\.\d+\.part)?")
+OURS = re.compile(
+    r"\.(manifest\.jsonl|index\.html)\.\d+\.part|\.?part-\d{6}\.\w+(\.\d+\.part)?|\.?\d{6}-\d{3}[^/]*\.html(\.\d+\.part)?"
+)
 """Names of shards and pages, and of those that were cut off while they were written."""
 BESIDE = (MANIFEST, ERRORS, ERRORS_LOCK, "index.html")
 """What else lies in a folder of shards."""

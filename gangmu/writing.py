@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import glob
 import io
 import json
 import os
@@ -150,6 +151,13 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content` to `path` as `writing` does."""
     with writing(path) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def drop_stale(path: Path) -> None:
+    """Delete what runs that were killed left half written of `path`; for a run that alone may write it."""
+    target = path.resolve()
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        stale.unlink(missing_ok=True)
 
 
 @contextmanager

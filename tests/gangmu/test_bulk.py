@@ -136,6 +136,17 @@ def test_errors_of_another_output_stay(label, reports, tmp_path) -> None:  # typ
     assert [json.loads(line)["output"] for line in listed] == ["b.jsonl"]
 
 
+def test_what_killed_runs_left_is_deleted(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "out[1].jsonl.parts").mkdir()
+    stale = [".out[1].jsonl.123.part", ".summary.csv.123.part", "out[1].jsonl.parts/.manifest.jsonl.123.part"]
+    for name in [*stale, ".other.jsonl.123.part"]:
+        (tmp_path / name).write_text("half a row", encoding="utf-8")
+    assert label("--summary", str(tmp_path / "summary.csv"), output="out[1].jsonl")[0] == 0
+    left = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert left == [".other.jsonl.123.part", "out[1].jsonl", "summary.csv"]
+    assert not (tmp_path / "out[1].jsonl.parts").exists()
+
+
 def test_runs_that_end_at_once_all_list_their_errors(tmp_path: Path) -> None:
     outputs = [Output(str(tmp_path / f"{number}.jsonl")) for number in range(8)]
     with ThreadPoolExecutor(len(outputs)) as pool:
