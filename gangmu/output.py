@@ -94,8 +94,8 @@ class Output:
             return self._stream(job, found)
         job = replace(job, folder=self.parts.resolve(), pages=job.format == "html")
         with Shards(self.parts, run, kept=self.is_folder) as kept:
-            for written in (None if self.is_folder else path, self.summary):
-                if written:
+            for name, written in self.files.items():
+                if name != ERRORS:  # which has a lock of its own
                     drop_stale(written)
             before = len(kept.places)
             count = sum(1 for _ in found(job, kept))
@@ -118,10 +118,10 @@ class Output:
         if path is None or not (faults or path.is_file()):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(ERRORS_LOCK))
-        with lock:  # runs with other outputs in the folder list theirs there too
+        lock = path.with_name(ERRORS_LOCK)
+        with FileLock(lock):  # runs with other outputs in the folder list theirs there too
             _list_errors(path, Path(self.name).name, faults)
-            Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it sees that, and makes it anew
+            lock.unlink(missing_ok=True)  # who waits for it sees that, and makes it anew
 
     def _plain(self) -> bool:
         path = Path(self.name)
@@ -138,6 +138,7 @@ class Output:
 
 
 def _list_errors(path: Path, output: str, faults: Sequence[str]) -> None:
+    drop_stale(path)
     mine = {"output": output}
     start = (json.dumps(mine, ensure_ascii=False)[:-1] + ",").encode()
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []

@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import glob
 import io
 import json
 import os
@@ -24,6 +23,8 @@ COLUMNS = ("report", "path", *(field.name for field in fields(LabelledSentence))
 FLAT = tuple(chain.from_iterable([f"score_{name}" for name in NAMES] if c == "scores" else [c] for c in COLUMNS))
 FORMULA = re.compile("[=+\\-@\t\r\n\x00＝＋－＠]")
 """How a cell begins that spreadsheets compute instead of showing it."""
+UNFINISHED = re.compile(r"\.(.+)\.\d+\.part")
+"""The temporary files of `writing`, and the names that they are to get."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 Named = tuple[RawReport, LabelledReport]
 
@@ -156,8 +157,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
 def drop_stale(path: Path) -> None:
     """Delete what runs that were killed left half written of `path`; for a run that alone may write it."""
     target = path.resolve()
-    for stale in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        stale.unlink(missing_ok=True)
+    for beside in target.parent.iterdir():
+        if (found := UNFINISHED.fullmatch(beside.name)) and found[1] == target.name:
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -139,11 +139,12 @@ def test_errors_of_another_output_stay(label, reports, tmp_path) -> None:  # typ
 def test_what_killed_runs_left_is_deleted(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "out[1].jsonl.parts").mkdir()
     stale = [".out[1].jsonl.123.part", ".summary.csv.123.part", "out[1].jsonl.parts/.manifest.jsonl.123.part"]
-    for name in [*stale, ".other.jsonl.123.part"]:
+    others = [".other.jsonl.123.part", ".out[1].jsonl.csv.123.part"]
+    for name in [*stale, *others]:
         (tmp_path / name).write_text("half a row", encoding="utf-8")
     assert label("--summary", str(tmp_path / "summary.csv"), output="out[1].jsonl")[0] == 0
     left = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
-    assert left == [".other.jsonl.123.part", "out[1].jsonl", "summary.csv"]
+    assert left == [*others, "out[1].jsonl", "summary.csv"]
     assert not (tmp_path / "out[1].jsonl.parts").exists()
 
 
