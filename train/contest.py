@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,6 @@ class Contest:
         self.reports, self.few, self.one = (Path(self.place.name, name) for name in ("reports", "few", "one"))
         for folder in (self.reports, self.few, self.one):
             folder.mkdir()
-        self.limits: dict[str, float] = {}
-        """Operations a second of the machine's matrix products, by precision; measured by `run`."""
         self.sentences = tried = 0
         for number, text in enumerate(texts):
             if not (count := len(split_sentences(text))):
@@ -88,15 +87,20 @@ class Contest:
             self._row(f"(b) pipeline, batches of {best}", [*naive, "pipeline"], f"--batch-size={best}"),
             self._row("(c) Trainer.predict, batches of 8", [*naive, "trainer"], "--batch-size=8"),
         ]
-        self.limits = {name: products(dtype) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
+        limits = self.limits  # before an engine sets how many threads compute
         for engine in ENGINES:
             label = [sys.executable, "-c", "from gangmu.cli import main; main()", "label", f"--engine={engine}"]
             self._timed(label, self.one)  # which compiles it, the first time
             row = self._row(f"(d) gangmu label --engine {engine}", label)
             share, speed, name = self.inside(engine)
-            limit = self.limits.get(name.split()[-1])  # none was measured for int8
+            limit = limits.get(name.split()[-1])  # none was measured for int8
             rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit if limit else None}))
         return rows
+
+    @cached_property
+    def limits(self) -> dict[str, float]:
+        """Return the operations a second of the machine's matrix products, by precision, measured once."""
+        return {"fp32": products(torch.float32), "bf16": products(torch.bfloat16)}
 
     def _row(self, name: str, command: list[str], *arguments: str) -> Row:
         start = min(self._timed(command, self.one, *arguments)[0] for _ in range(3))
@@ -179,8 +183,13 @@ def products(dtype: torch.dtype, size: int = 2048, rounds: int = 10) -> float:
 
 def write_results(rows: Sequence[Row], sentences: int, source: str, limits: Mapping[str, float], output: Path) -> None:
     """Write label.json, table.md and picture.svg."""
-    found: dict[str, object] = {"sentences": sentences, "source": source, "cores": cores(), "limits": dict(limits)}
-    found["rows"] = [asdict(row) for row in rows]
+    found = {
+        "sentences": sentences,
+        "source": source,
+        "cores": cores(),
+        "limits": dict(limits),
+        "rows": [asdict(row) for row in rows],
+    }
     write_whole(output / "label.json", json.dumps(found, indent=1) + "\n")
     single, batched = rows[0].rate, rows[1].rate
     most = ", ".join(f"{limit / 1e9:,.0f} GFLOP/s in {name}" for name, limit in limits.items())

@@ -46,10 +46,10 @@ def corpus_files(folder: Path) -> list[Path]:
     return files
 
 
-def documents(path: Path) -> Iterator[list[str]]:
-    """Yield the clean paragraphs of each document of a file; DataError names what is no UTF-8 and no JSON."""
+def documents(path: Path, step: int = 1) -> Iterator[list[str]]:
+    """Yield the clean paragraphs of every `step`-th document; DataError names what is no UTF-8 and no JSON."""
     try:
-        for text in raw_documents(path):
+        for text in islice(raw_documents(path), 0, None, step):
             yield clean(text).text.split("\n")
     except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 text: {error}; convert it or take it away") from error
@@ -114,8 +114,8 @@ def word_tokenizer(files: list[Path], characters: list[str], words: int) -> Toke
         max_token_length=LONGEST_WORD + 1,  # tokens stay shorter than that
         show_progress=False,
     )
-    every = (paragraphs for path in track(files, "counting words") for paragraphs in documents(path))
-    tokenizer.train_from_iterator(("\n".join(paragraphs) for paragraphs in islice(every, 0, None, WORDS_FROM)), trainer)
+    read = (document for path in track(files, "counting words") for document in documents(path, WORDS_FROM))
+    tokenizer.train_from_iterator(map("\n".join, read), trainer)
     return tokenizer
 
 
@@ -133,13 +133,11 @@ class Corpus:
         self.weights = [config.weights.get(name, 1.0) for name in self.names]
         cache.mkdir(parents=True, exist_ok=True)
         self.tokenizer_folder = start or cache
-        if not start and config.vocabulary and not (cache / "vocab.txt").exists():
+        made = cache / ("tokenizer.json" if config.words else "vocab.txt")
+        if not start and config.vocabulary and not made.exists():
             characters = make_vocabulary(self.files, config.vocabulary)
-            if config.words:
-                tokenizer = word_tokenizer(self.files, characters, config.words)
-                write_whole(cache / "tokenizer.json", tokenizer.to_str())
-                characters = sorted(tokenizer.get_vocab(), key=tokenizer.token_to_id)
-            write_whole(cache / "vocab.txt", "\n".join(characters) + "\n")
+            tokenizer = word_tokenizer(self.files, characters, config.words).to_str() if config.words else None
+            write_whole(made, tokenizer or "\n".join(characters) + "\n")
         self.encoder = Encoder.load(self.tokenizer_folder)
         documents_before = 0
         for path, name in zip(self.files, self.names, strict=True):
