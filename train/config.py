@@ -102,7 +102,7 @@ class CorpusConfig(Section):
     weights: dict[str, Amount]
     """How often a file is read in an epoch, by file name without ending; 1 for those not named."""
     vocabulary: Count | None
-    """Characters of the vocabulary at most; null with `start`, whose vocabulary stays."""
+    """Characters of the vocabulary at most; null: that of `start` stays."""
     words: int = Field(default=0, ge=0, le=50_000)
     """Frequent words of two or three characters that are tokens too (models/README.md, "Trials of recipes")."""
 
@@ -141,7 +141,7 @@ class PretrainConfig(Section):
     output: Path
     """Folder for the cached corpus, the checkpoints and the encoder."""
     start: Path | None
-    """Encoder folder whose pre-training goes on, with its shape and vocabulary; null: fresh weights."""
+    """Encoder folder whose pre-training goes on, with its shape; null: fresh weights."""
     shape: EncoderShape | None
     """Of a new encoder; null with `start`."""
     corpus: CorpusConfig

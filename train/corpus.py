@@ -123,7 +123,7 @@ class Corpus:
     """Token ids of a corpus folder, cached as one uint16 memory map a file."""
 
     def __init__(self, config: CorpusConfig, cache: Path, start: Path | None = None) -> None:
-        """`start`: an encoder folder whose tokenizer is taken; without it a vocabulary is made from the corpus."""
+        """`start`: an encoder folder whose tokenizer is taken where the config asks for no vocabulary of the corpus."""
         self.files = corpus_files(config.path)
         self.names = [source_name(path, config.path) for path in self.files]
         if doubled := [name for name, count in Counter(self.names).items() if count > 1]:
@@ -132,9 +132,9 @@ class Corpus:
             log.warning("corpus.weights names files that %s does not have: %s", config.path, ", ".join(absent))
         self.weights = [config.weights.get(name, 1.0) for name in self.names]
         cache.mkdir(parents=True, exist_ok=True)
-        self.tokenizer_folder = start or cache
+        self.tokenizer_folder = start if start and not config.vocabulary else cache
         made = cache / ("tokenizer.json" if config.words else "vocab.txt")
-        if not start and config.vocabulary and not made.exists():
+        if config.vocabulary and not made.exists():
             characters = make_vocabulary(self.files, config.vocabulary)
             tokenizer = word_tokenizer(self.files, characters, config.words).to_str() if config.words else None
             write_whole(made, tokenizer or "\n".join(characters) + "\n")

@@ -12,6 +12,20 @@ from train.config import EncoderShape, PretrainingConfig
 from train.muon import Muon
 
 LAYER = re.compile(r"\.layers?\.\d+\.")
+WORD_BIAS = 2.0
+"""Nats."""
+
+
+def special_ids(encoder: Encoder) -> dict[str, int]:
+    """Return the special-token ids of a model's config."""
+    begin, end = encoder.cls, encoder.sep
+    return {
+        "pad_token_id": encoder.pad,
+        "bos_token_id": begin,
+        "cls_token_id": begin,
+        "eos_token_id": end,
+        "sep_token_id": end,
+    }
 
 
 def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBertForMaskedLM:
@@ -28,20 +42,16 @@ def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBe
         local_attention=shape.local_attention,
         global_attn_every_n_layers=2,
         max_position_embeddings=longest,
-        pad_token_id=encoder.pad,
-        bos_token_id=encoder.cls,
-        cls_token_id=encoder.cls,
-        eos_token_id=encoder.sep,
-        sep_token_id=encoder.sep,
         attn_implementation="sdpa",
+        **special_ids(encoder),
     )
     model = ModernBertForMaskedLM(config)
     model.sparse_prediction = True  # not in the config: others expect logits at every position
     return model
 
 
-def load_model(folder: Path, longest: int) -> PreTrainedModel:
-    """Return the encoder of a Hugging Face folder with its masked-language-model head."""
+def load_model(folder: Path, encoder: Encoder, longest: int) -> PreTrainedModel:
+    """Return the encoder of a Hugging Face folder with its masked-language-model head, reading `encoder`'s tokens."""
     try:
         model = AutoModelForMaskedLM.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, attn_implementation="sdpa"
@@ -52,7 +62,29 @@ def load_model(folder: Path, longest: int) -> PreTrainedModel:
         raise UsageError(f"training.final_length: {longest} tokens, but {folder} reads at most {most}")
     if isinstance(model, ModernBertForMaskedLM):
         model.sparse_prediction = True
+    old = Encoder.load(folder)
+    if old.tokenizer.get_vocab(with_added_tokens=True) != encoder.tokenizer.get_vocab(with_added_tokens=True):
+        take_vocabulary(model, old, encoder)
     return model
+
+
+def take_vocabulary(model: PreTrainedModel, old: Encoder, new: Encoder) -> None:
+    """Let `model`, which reads the tokens of `old`, read those of `new`: what it lacks begins as its characters' mean.
+
+    So a start from characters goes on with words and keeps what its layers know (models/README.md, "Trials").
+    A word's output bias is lower by WORD_BIAS, since it is rarer than its characters.
+    """
+    known, tokens = (encoder.tokenizer.get_vocab(with_added_tokens=True) for encoder in (old, new))
+    parts = {i: [known[t]] if t in known else [known.get(c, old.unknown) for c in t] for t, i in tokens.items()}
+    with torch.no_grad():
+        vectors, biases = model.get_input_embeddings().weight.clone(), model.get_output_embeddings().bias.clone()
+        model.resize_token_embeddings(len(tokens), mean_resizing=False)
+        for token, place in tokens.items():
+            model.get_input_embeddings().weight[place] = vectors[parts[place]].mean(0)
+            model.get_output_embeddings().bias[place] = biases[parts[place]].mean() - WORD_BIAS * (token not in known)
+    model.tie_weights()
+    for role, index in special_ids(new).items():
+        setattr(model.config, role, index)
 
 
 def build_optimizers(model: PreTrainedModel, config: PretrainingConfig) -> list[torch.optim.Optimizer]:

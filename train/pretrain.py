@@ -54,7 +54,7 @@ class Run:
         if config.shape:
             self.model = build_model(config.shape, self.corpus.encoder, max(longest, 512))
         elif config.start:
-            self.model = load_model(config.start, longest)
+            self.model = load_model(config.start, self.corpus.encoder, longest)
         self.model.to(self.processes.device).train()
         if config.training.compile:
             self.model.base_model.compile(dynamic=False)  # type: ignore[operator]

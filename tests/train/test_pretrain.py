@@ -103,7 +103,7 @@ def test_broken_run_resumes_to_the_same_weights(corpus: Path, tmp_path: Path, mo
 def test_a_run_goes_on_from_the_stable_weights_of_another(corpus: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
     pretrain(config(corpus, first))
-    more = config(corpus, tmp_path / "second", f"start={first / 'stable'}", "shape=null")
+    more = config(corpus, tmp_path / "second", f"start={first / 'stable'}", "shape=null", "corpus.vocabulary=null")
     stable = load_file(first / "stable" / "model.safetensors")
     begun = dict(Run(more).model.named_parameters())
     assert all(torch.equal(begun[name].half(), tensor) for name, tensor in stable.items() if name in begun)
@@ -115,6 +115,29 @@ def test_a_run_goes_on_from_the_stable_weights_of_another(corpus: Path, tmp_path
     assert card.count("| 2 | 0.0 |") == 1
     with pytest.raises(UsageError, match="give either start, an encoder folder to go on from, or shape"):
         config(corpus, tmp_path / "third", f"start={first / 'stable'}")
+
+
+def test_a_start_from_characters_goes_on_with_words(corpus: Path, tmp_path: Path) -> None:
+    pretrain(config(corpus, tmp_path / "first", "training.tokens=256"))
+    start = tmp_path / "first/encoder"
+    words = config(corpus, tmp_path / "second", f"start={start}", "shape=null", "corpus.words=40")
+    run = Run(words)
+    old, new = Encoder.load(start), run.corpus.encoder
+    characters, tokens = old.tokenizer.get_vocab(), new.tokenizer.get_vocab()
+    before = AutoModelForMaskedLM.from_pretrained(start, local_files_only=True).eval()
+    vectors, given = before.get_input_embeddings().weight, run.model.get_input_embeddings().weight
+    word = next(token for token in tokens if len(token) == LONGEST_WORD)
+    torch.testing.assert_close(given[tokens[word]], vectors[[characters[char] for char in word]].mean(0))
+    assert run.model.config.vocab_size == len(tokens)
+    run.model.eval().sparse_prediction = False
+    sentence, known = "要健全制度", [char for char in characters if char in tokens]
+    with torch.inference_mode():
+        theirs = before(input_ids=torch.tensor([[characters[char] for char in sentence]])).logits
+        ours = run.model(input_ids=torch.tensor([[tokens[char] for char in sentence]])).logits
+    places = [tokens[char] for char in known]
+    torch.testing.assert_close(ours[..., places], theirs[..., [characters[char] for char in known]])
+    pretrain(words)
+    assert Encoder.load(tmp_path / "second/encoder").token_ids([word]) == [[tokens[word]]]
 
 
 def test_masks_hide_spans_of_characters_and_never_special_tokens(corpus: Path, tmp_path: Path) -> None:
