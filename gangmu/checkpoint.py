@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenizers.models import WordPiece
+
 from gangmu.decision import Decision, load_decision
 from gangmu.encoding import SPECIALS, Encoder
 from gangmu.errors import CheckpointError
@@ -150,7 +152,7 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json and vocab.txt, which transformers 5 no longer writes."""
     encoder = Encoder.load(source)
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
-    words = type(encoder.tokenizer.model).__name__ != "WordPiece"  # transformers would make characters of them again
+    words = not isinstance(encoder.tokenizer.model, WordPiece)  # transformers would make characters of them again
     config = {"tokenizer_class": "PreTrainedTokenizerFast" if words else "BertTokenizer", "do_lower_case": True}
     if (source / "tokenizer_config.json").is_file():
         config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))

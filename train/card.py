@@ -150,22 +150,24 @@ tags: [policy-text, gangmu]
 # {name}
 
 A Chinese BERT of the {architecture} architecture: {layers} layers, {hidden} hidden, {heads} heads,
-{parameters:.1f} M parameters, a vocabulary of {vocabulary} characters. It is the start of fine-tuning (`make train`).
+{parameters:.1f} M parameters, a vocabulary of {vocabulary} {tokens_are}. It is the start of fine-tuning (`make train`).
 
 | held-out text | |
 |---|---|
-| loss, nats a masked character | {loss:.3f} |
-| masked characters guessed | {accuracy:.1%} |
+| loss, nats a masked token | {loss:.3f} |
+| masked tokens guessed | {accuracy:.1%} |
 
 ## Pre-training
 `python -m train.pretrain` on {tokens:.1f} M tokens in {hours:.1f} hours on {threads} processor threads, shared with
 other work; Muon for the matrices of the layers, AdamW for the rest; masked spans of 1 to {span} over {mask:.0%} of the
-characters, sequences of {length} tokens and, in the last {decay:.0%} of a run, of {final_length}.
+tokens, sequences of {length} tokens and, in the last {decay:.0%} of a run, of {final_length}.
 `pretraining.json` holds the whole description and the course of the loss.
 
-| run | M tokens | hours | loss at its end | masked characters guessed |
-|---|---|---|---|---|
+| run | tokens are | M tokens | hours | loss at its end | masked tokens guessed |
+|---|---|---|---|---|---|
 {course}
+
+Words are harder to guess than characters: compare losses of the same tokens only.
 
 | source | M tokens | drawn per epoch |
 |---|---|---|
@@ -183,9 +185,10 @@ def encoder_card(
 ) -> str:
     """Return the text of an encoder's card; `sources` are tokens by file, `record` is its pretraining.json."""
     last = record["history"][-1]
-    runs = [*record["before"], last | {"hours": record["hours"]}]
+    runs = [*record["before"], last | {name: record[name] for name in ("hours", "words")}]
     course = [
-        f"| {number} | {run['tokens'] / 1e6:.1f} | {run['hours']:.1f} | {run['loss']:.3f} | {run['accuracy']:.1%} |"
+        f"| {number} | {_tokens_are(run.get('words', False))} | {run['tokens'] / 1e6:.1f} | {run['hours']:.1f} "
+        f"| {run['loss']:.3f} | {run['accuracy']:.1%} |"
         for number, run in enumerate(runs, 1)
     ]
     weights = config.corpus.weights
@@ -198,6 +201,7 @@ def encoder_card(
         heads=model.config.num_attention_heads,
         parameters=model.num_parameters() / 1e6,
         vocabulary=model.config.vocab_size,
+        tokens_are=_tokens_are(record["words"]),
         loss=last["loss"],
         accuracy=last["accuracy"],
         tokens=sum(run["tokens"] for run in runs) / 1e6,
@@ -211,3 +215,7 @@ def encoder_card(
         decay=config.training.decay,
         sources="\n".join(rows),
     )
+
+
+def _tokens_are(words: bool) -> str:
+    return "characters and frequent words" if words else "characters"

@@ -15,6 +15,7 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
+from tokenizers.models import WordPiece
 
 from gangmu.checkpoint import replacing, save_model, write_sums
 from gangmu.cli import run as run_command
@@ -155,7 +156,8 @@ def save_encoder(run: Run, folder: Path) -> None:
     """Write the encoder with its masked-language-model head as a Hugging Face folder, fp16."""
     config = saved(run.config)
     del config["output"], config["corpus"]["path"]  # where it happened is nobody's business
-    record = {"config": config, "hours": round(run.seconds / 3600, 2), "history": run.history}
+    words = not isinstance(run.corpus.encoder.tokenizer.model, WordPiece)
+    record = {"config": config, "words": words, "hours": round(run.seconds / 3600, 2), "history": run.history}
     record["before"] = earlier_runs(run.config.start)
     sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
     card = encoder_card(run.config, run.model, sources, record)
@@ -173,8 +175,8 @@ def earlier_runs(start: Path | None) -> list[dict[str, float]]:
         return []
     record = json.loads(path.read_text(encoding="utf-8"))
     last = record["history"][-1]
-    summary = {"tokens": last["tokens"], "hours": record["hours"], "loss": last["loss"], "accuracy": last["accuracy"]}
-    return [*record.get("before", []), summary]
+    summary = {name: last[name] for name in ("tokens", "loss", "accuracy")}
+    return [*record.get("before", []), summary | {"hours": record["hours"], "words": record.get("words", False)}]
 
 
 def newest(folder: Path) -> Path | None:

@@ -41,7 +41,7 @@ def corpus(tmp_path: Path) -> Path:
 def config(corpus: Path, output: Path, *more: str) -> PretrainConfig:
     shape = ["shape.hidden=32", "shape.layers=2", "shape.heads=2", "shape.intermediate=32"]
     training = ["tokens=2560", "step_tokens=128", "length=32", "final_length=64", "warmup_steps=4", "threads=1"]
-    values = [f"corpus.path={corpus}", f"output={output}", "corpus.vocabulary=200", *shape]
+    values = [f"corpus.path={corpus}", f"output={output}", "corpus.vocabulary=200", "corpus.words=0", *shape]
     return load_config(
         CONFIG, [*values, "corpus.weights.乙=0.5", *(f"training.{x}" for x in training), *more], PretrainConfig
     )
@@ -112,7 +112,7 @@ def test_a_run_goes_on_from_the_stable_weights_of_another(corpus: Path, tmp_path
     assert [run["tokens"] for run in record["before"]] == [2048]
     card = (tmp_path / "second" / "encoder" / "README.md").read_text(encoding="utf-8")
     assert "on 0.0 M tokens" in card
-    assert card.count("| 2 | 0.0 |") == 1
+    assert card.count("| 2 | characters | 0.0 |") == 1
     with pytest.raises(UsageError, match="give either start, an encoder folder to go on from, or shape"):
         config(corpus, tmp_path / "third", f"start={first / 'stable'}")
 
@@ -137,6 +137,9 @@ def test_a_start_from_characters_goes_on_with_words(corpus: Path, tmp_path: Path
     places = [tokens[char] for char in known]
     torch.testing.assert_close(ours[..., places], theirs[..., [characters[char] for char in known]])
     pretrain(words)
+    card = (tmp_path / "second/encoder/README.md").read_text(encoding="utf-8")
+    assert "| 1 | characters | 0.0" in card
+    assert "| 2 | characters and frequent words | 0.0" in card
     assert Encoder.load(tmp_path / "second/encoder").token_ids([word]) == [[tokens[word]]]
 
 
