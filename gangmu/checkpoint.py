@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers.models import WordPiece
 
 from gangmu.decision import Decision, load_decision
-from gangmu.encoding import SPECIALS, Encoder
+from gangmu.encoding import SPECIALS, WORDS_CLASS, Encoder
 from gangmu.errors import CheckpointError
 from gangmu.labels import NAMES
 from gangmu.ngrams import NgramModel, load_ngrams
@@ -153,7 +153,7 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     encoder = Encoder.load(source)
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
     words = not isinstance(encoder.tokenizer.model, WordPiece)  # transformers would make characters of them again
-    config = {"tokenizer_class": "PreTrainedTokenizerFast" if words else "BertTokenizer", "do_lower_case": True}
+    config = {"tokenizer_class": WORDS_CLASS if words else "BertTokenizer", "do_lower_case": True}
     if (source / "tokenizer_config.json").is_file():
         config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
     _write_json(folder / "tokenizer_config.json", ROLES | config)  # without them AutoTokenizer knows no padding

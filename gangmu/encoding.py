@@ -16,6 +16,8 @@ from gangmu.windows import Window
 
 ABSENT = -1
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+WORDS_CLASS = "PreTrainedTokenizerFast"
+"""What transformers calls a tokenizer that is its tokenizer.json and nothing else: one that makes words."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,13 @@ class Encoder:
                 raise CheckpointError(f"{folder / 'tokenizer.json'}: no tokenizer: {error}") from error
             return cls(tokenizer)
         if (folder / "vocab.txt").is_file():
-            return cls(from_vocabulary(folder / "vocab.txt", _lower_case(folder)))
+            path = folder / "tokenizer_config.json"
+            config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            if config.get("tokenizer_class") == WORDS_CLASS:
+                raise CheckpointError(
+                    f"{folder}: no tokenizer.json, and vocab.txt does not say how words are made; copy it"
+                )
+            return cls(from_vocabulary(folder / "vocab.txt", bool(config.get("do_lower_case", True))))
         raise CheckpointError(f"{folder}: neither tokenizer.json nor vocab.txt; copy the model's tokenizer there")
 
     @cached_property
@@ -156,13 +164,6 @@ def from_vocabulary(path: Path, lower_case: bool = True) -> Tokenizer:
     built = BertWordPieceTokenizer(str(path), lowercase=lower_case, handle_chinese_chars=True)
     tokenizer: Tokenizer = built._tokenizer
     return tokenizer
-
-
-def _lower_case(folder: Path) -> bool:
-    path = folder / "tokenizer_config.json"
-    if not path.is_file():
-        return True
-    return bool(json.loads(path.read_text(encoding="utf-8")).get("do_lower_case", True))
 
 
 def _cut_middle(ids: list[int], limit: int) -> list[int]:

@@ -15,7 +15,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification, 
 
 from gangmu.checkpoint import file_hash, verify
 from gangmu.encoding import SPECIALS, Encoder
-from gangmu.errors import DataError, UsageError
+from gangmu.errors import CheckpointError, DataError, UsageError
 from train import pretrain as pretrain_module
 from train.config import PretrainConfig
 from train.corpus import IGNORED, LONGEST_WORD, Corpus, corpus_files, documents
@@ -74,6 +74,11 @@ def test_frequent_words_are_tokens_where_they_are_asked_for(corpus: Path, tmp_pa
     assert run.model.config.vocab_size == encoder.tokenizer.get_vocab_size()
     theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     assert theirs(sentences, add_special_tokens=False)["input_ids"] == ids
+    listed = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    assert encoder.tokenizer.get_vocab() == {token: index for index, token in enumerate(listed)}
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"vocab.txt does not say how words are made"):
+        Encoder.load(folder)
 
 
 def test_broken_run_resumes_to_the_same_weights(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
