@@ -38,7 +38,9 @@ def test_base_gives_every_key() -> None:
 def test_overrides_and_inheritance() -> None:
     config = load_config(CONFIGS / "debug.yaml", ["training.learning_rate=2e-5", "name=x"], RunConfig)
     assert config.training.learning_rate == 2e-5
-    assert (config.name, config.training.max_steps, config.training.batch_size) == ("x", 2, 8)
+    base = load_config(CONFIGS / "base.yaml", [], RunConfig)
+    assert (config.name, config.training.max_steps) == ("x", 2)
+    assert (config.training.batch_size, config.text) == (base.training.batch_size, base.text)
 
 
 def test_all_mistakes_are_reported_at_once_with_their_keys(tmp_path: Path) -> None:
