@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenizers.models import WordPiece
-
 from gangmu.decision import Decision, load_decision
 from gangmu.encoding import SPECIALS, WORDS_CLASS, Encoder
 from gangmu.errors import CheckpointError
@@ -152,8 +150,8 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json and vocab.txt, which transformers 5 no longer writes."""
     encoder = Encoder.load(source)
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
-    words = not isinstance(encoder.tokenizer.model, WordPiece)  # transformers would make characters of them again
-    config = {"tokenizer_class": WORDS_CLASS if words else "BertTokenizer", "do_lower_case": True}
+    # transformers would make characters of words again
+    config = {"tokenizer_class": WORDS_CLASS if encoder.words else "BertTokenizer", "do_lower_case": True}
     if (source / "tokenizer_config.json").is_file():
         config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
     _write_json(folder / "tokenizer_config.json", ROLES | config)  # without them AutoTokenizer knows no padding

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import BertWordPieceTokenizer, Tokenizer
+from tokenizers.models import WordPiece
 
 from gangmu.errors import CheckpointError
 from gangmu.settings import TextSettings
@@ -63,6 +64,11 @@ class Encoder:
             return cls(from_vocabulary(folder / "vocab.txt", bool(config.get("do_lower_case", True))))
         raise CheckpointError(f"{folder}: neither tokenizer.json nor vocab.txt; copy the model's tokenizer there")
 
+    @property
+    def words(self) -> bool:
+        """Whether Chinese words are tokens too, by byte-pair encoding; BERT's own tokens are single characters."""
+        return not isinstance(self.tokenizer.model, WordPiece)
+
     @cached_property
     def _lone(self) -> NDArray[np.int32]:
         return _lone_characters(self.tokenizer)
@@ -70,21 +76,26 @@ class Encoder:
     def token_ids(self, sentences: Sequence[str]) -> list[list[int]]:
         """Return the ids of each sentence, without special tokens; a sentence that yields none is one `[UNK]`.
 
-        BERT's normaliser drops characters such as U+FFFD, and still every sentence must get a label. Sentences of
-        Chinese characters and punctuation alone, most of them, are looked up, which is faster; the ids are those of the
-        tokenizer on 100,000 real sentences (a slow test).
+        BERT's normaliser drops characters such as U+FFFD, and still every sentence must get a label. Where tokens are
+        characters, sentences of Chinese characters and punctuation alone, most of them, are looked up, which is faster;
+        the ids are those of the tokenizer on 100,000 real sentences (a slow test).
         """
-        codes = np.frombuffer("".join(sentences).encode("utf-32-le", "surrogatepass"), np.uint32)
-        looked_up = self._lone[np.minimum(codes, len(self._lone) - 1)].tolist()
-        found: list[list[int]] = []
-        start = 0
-        for sentence in sentences:
-            found.append(looked_up[start : start + len(sentence)])
-            start += len(sentence)
+        found: list[list[int]] = [[]] * len(sentences) if self.words else self._looked_up(sentences)
         others = [place for place, ids in enumerate(found) if not ids or ABSENT in ids]
         encoded = self.tokenizer.encode_batch_fast([sentences[place] for place in others], add_special_tokens=False)
         for place, encoding in zip(others, encoded, strict=True):
             found[place] = encoding.ids or [self.unknown]
+        return found
+
+    def _looked_up(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the id of each character, ABSENT where the tokenizer must be asked."""
+        codes = np.frombuffer("".join(sentences).encode("utf-32-le", "surrogatepass"), np.uint32)
+        ids = self._lone[np.minimum(codes, len(self._lone) - 1)].tolist()
+        found: list[list[int]] = []
+        start = 0
+        for sentence in sentences:
+            found.append(ids[start : start + len(sentence)])
+            start += len(sentence)
         return found
 
     def encode(self, windows: Sequence[Window], settings: TextSettings) -> Batch:
@@ -134,11 +145,12 @@ def _lone_characters(tokenizer: Tokenizer) -> NDArray[np.int32]:
     """Return by code point the id of each character that is a token of its own whatever stands beside it, else ABSENT.
 
     A Chinese character or a mark of punctuation is; a letter or a digit is not, it makes words with its neighbours, and
-    so do characters where the vocabulary has words of them.
+    so do characters where the vocabulary has words of them. A piece that continues a word (`##中`) is no such word: a
+    character which its neighbours could make one of fails the test beside them.
     """
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     table = np.full(1 << 16, ABSENT, np.int32)
-    within = {char for token in vocabulary if len(token) > 1 for char in token}
+    within = {char for token in vocabulary if len(token) > 1 and token[:2] != "##" for char in token}
     single = [t for t in vocabulary if len(t) == 1 and ord(t) < len(table) - 1 and t not in within]
     beside = [[f"a{char}1", f"{char}{char}"] for char in single]
     encoded = tokenizer.encode_batch_fast([text for pair in beside for text in pair], add_special_tokens=False)

@@ -187,7 +187,7 @@ def encoder_card(
     last = record["history"][-1]
     runs = [*record["before"], last | {name: record[name] for name in ("hours", "words")}]
     course = [
-        f"| {number} | {_tokens_are(run.get('words', False))} | {run['tokens'] / 1e6:.1f} | {run['hours']:.1f} "
+        f"| {number} | {_tokens_are(run['words'])} | {run['tokens'] / 1e6:.1f} | {run['hours']:.1f} "
         f"| {run['loss']:.3f} | {run['accuracy']:.1%} |"
         for number, run in enumerate(runs, 1)
     ]

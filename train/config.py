@@ -123,7 +123,7 @@ class PretrainingConfig(Section):
     """Share of the run at its end in which the rate falls to zero."""
     weight_decay: Amount
     mask: Rate
-    """Share of characters to predict."""
+    """Share of tokens to predict."""
     longest_span: Count
     save_minutes: Amount
     seed: int = Field(ge=0, strict=True)

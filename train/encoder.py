@@ -50,8 +50,8 @@ def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBe
     return model
 
 
-def load_model(folder: Path, encoder: Encoder, longest: int) -> PreTrainedModel:
-    """Return the encoder of a Hugging Face folder with its masked-language-model head, reading `encoder`'s tokens."""
+def load_model(folder: Path, longest: int) -> PreTrainedModel:
+    """Return the encoder of a Hugging Face folder with its masked-language-model head."""
     try:
         model = AutoModelForMaskedLM.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, attn_implementation="sdpa"
@@ -62,9 +62,6 @@ def load_model(folder: Path, encoder: Encoder, longest: int) -> PreTrainedModel:
         raise UsageError(f"training.final_length: {longest} tokens, but {folder} reads at most {most}")
     if isinstance(model, ModernBertForMaskedLM):
         model.sparse_prediction = True
-    old = Encoder.load(folder)
-    if old.tokenizer.get_vocab(with_added_tokens=True) != encoder.tokenizer.get_vocab(with_added_tokens=True):
-        take_vocabulary(model, old, encoder)
     return model
 
 
@@ -75,13 +72,14 @@ def take_vocabulary(model: PreTrainedModel, old: Encoder, new: Encoder) -> None:
     A word's output bias is lower by WORD_BIAS, since it is rarer than its characters.
     """
     known, tokens = (encoder.tokenizer.get_vocab(with_added_tokens=True) for encoder in (old, new))
-    parts = {i: [known[t]] if t in known else [known.get(c, old.unknown) for c in t] for t, i in tokens.items()}
+    ordered = sorted(tokens, key=tokens.__getitem__)
+    parts = [[known[t]] if t in known else [known.get(char, old.unknown) for char in t] for t in ordered]
+    rarer = torch.tensor([WORD_BIAS * (token not in known) for token in ordered])
     with torch.no_grad():
         vectors, biases = model.get_input_embeddings().weight.clone(), model.get_output_embeddings().bias.clone()
-        model.resize_token_embeddings(len(tokens), mean_resizing=False)
-        for token, place in tokens.items():
-            model.get_input_embeddings().weight[place] = vectors[parts[place]].mean(0)
-            model.get_output_embeddings().bias[place] = biases[parts[place]].mean() - WORD_BIAS * (token not in known)
+        model.resize_token_embeddings(len(ordered), mean_resizing=False)
+        model.get_input_embeddings().weight.copy_(torch.stack([vectors[ids].mean(0) for ids in parts]))
+        model.get_output_embeddings().bias.copy_(torch.stack([biases[ids].mean() for ids in parts]) - rarer)
     model.tie_weights()
     for role, index in special_ids(new).items():
         setattr(model.config, role, index)

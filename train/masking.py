@@ -18,7 +18,7 @@ class HeldOut:
     """Scores on held-out text."""
 
     loss: float
-    """Nats a masked character."""
+    """Nats a masked token."""
     accuracy: float
 
 
@@ -58,7 +58,7 @@ def _spans(ids: Ids, encoder: Encoder, config: PretrainingConfig, random: np.ran
 def masked_logits(
     model: torch.nn.Module, inputs: Ids, labels: Ids, precision: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (logits [n, vocabulary], wanted ids [n]) of the n masked characters.
+    """Return (logits [n, vocabulary], wanted ids [n]) of the n masked tokens.
 
     ModernBERT computes its output layer there alone (sparse_prediction); other encoders compute it everywhere.
     """
@@ -72,13 +72,13 @@ def masked_logits(
 
 
 def masked_loss(model: torch.nn.Module, inputs: Ids, labels: Ids, precision: str, count: int) -> torch.Tensor:
-    """Return the cross entropy summed over these masked characters and divided by `count`, those of the whole step."""
+    """Return the cross entropy summed over these masked tokens and divided by `count`, those of the whole step."""
     logits, wanted = masked_logits(model, inputs, labels, precision)
     return cross_entropy(logits, wanted, reduction="sum") / count
 
 
 def held_out_scores(model: PreTrainedModel, corpus: Corpus, config: PretrainingConfig) -> HeldOut:
-    """Return loss and accuracy at the same masked characters of the held-out text every time."""
+    """Return loss and accuracy at the same masked tokens of the held-out text every time."""
     inputs, labels = masked(corpus.held_out_sequences(config.length), corpus.encoder, config, 0)
     model.eval()
     loss = right = count = 0.0

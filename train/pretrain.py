@@ -15,17 +15,17 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
-from tokenizers.models import WordPiece
 
 from gangmu.checkpoint import replacing, save_model, write_sums
 from gangmu.cli import run as run_command
+from gangmu.encoding import Encoder
 from gangmu.errors import UsageError
 from gangmu.writing import write_whole
 from train.card import encoder_card
 from train.config import PretrainConfig, saved
 from train.corpus import IGNORED, Corpus, corpus_hash
 from train.description import load_config
-from train.encoder import attention, build_model, build_optimizers, load_model, rate
+from train.encoder import attention, build_model, build_optimizers, load_model, rate, take_vocabulary
 from train.masking import HeldOut, held_out_scores, masked, masked_loss
 from train.processes import Processes, in_bf16
 
@@ -55,7 +55,9 @@ class Run:
         if config.shape:
             self.model = build_model(config.shape, self.corpus.encoder, max(longest, 512))
         elif config.start:
-            self.model = load_model(config.start, self.corpus.encoder, longest)
+            self.model = load_model(config.start, longest)
+            if config.corpus.vocabulary:
+                take_vocabulary(self.model, Encoder.load(config.start), self.corpus.encoder)
         self.model.to(self.processes.device).train()
         if config.training.compile:
             self.model.base_model.compile(dynamic=False)  # type: ignore[operator]
@@ -70,7 +72,7 @@ class Run:
     def train_step(self, steps: int) -> float:
         """Take one step and return its loss.
 
-        A process computes its part of the step's sequences; the loss is divided by the masked characters of all, so
+        A process computes its part of the step's sequences; the loss is divided by the masked tokens of all, so
         that the run is the same for any number of processes.
         """
         settings, here = self.config.training, self.processes
@@ -156,8 +158,12 @@ def save_encoder(run: Run, folder: Path) -> None:
     """Write the encoder with its masked-language-model head as a Hugging Face folder, fp16."""
     config = saved(run.config)
     del config["output"], config["corpus"]["path"]  # where it happened is nobody's business
-    words = not isinstance(run.corpus.encoder.tokenizer.model, WordPiece)
-    record = {"config": config, "words": words, "hours": round(run.seconds / 3600, 2), "history": run.history}
+    record = {
+        "config": config,
+        "words": run.corpus.encoder.words,
+        "hours": round(run.seconds / 3600, 2),
+        "history": run.history,
+    }
     record["before"] = earlier_runs(run.config.start)
     sources = {name: len(ids) for name, ids in zip(run.corpus.names, run.corpus.tokens, strict=True)}
     card = encoder_card(run.config, run.model, sources, record)
@@ -176,7 +182,9 @@ def earlier_runs(start: Path | None) -> list[dict[str, float]]:
     record = json.loads(path.read_text(encoding="utf-8"))
     last = record["history"][-1]
     summary = {name: last[name] for name in ("tokens", "loss", "accuracy")}
-    return [*record.get("before", []), summary | {"hours": record["hours"], "words": record.get("words", False)}]
+    summary |= {name: record[name] for name in ("hours", "words") if name in record}
+    # the runs that do not say so had no words
+    return [{"words": False} | run for run in (*record.get("before", []), summary)]
 
 
 def newest(folder: Path) -> Path | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from gangmu.cleaning import clean
-from gangmu.encoding import Encoder, sentence_logits
+from gangmu.encoding import ABSENT, SPECIALS, Encoder, from_vocabulary, sentence_logits
 from gangmu.errors import CheckpointError
 from gangmu.sentences import split_sentences
 from gangmu.settings import TextSettings
@@ -110,24 +110,38 @@ def by_tokenizer(encoder: Encoder, texts: list[str]) -> list[list[int]]:
     return [encoding.ids or [encoder.unknown] for encoding in encoded]
 
 
+@pytest.fixture(scope="module", params=["words", "characters"])
+def tokens(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    """The shipped vocabulary, and BERT's tokenizer on its characters and their `##` pieces."""
+    if request.param == "words":
+        return SHIPPED()
+    characters = [token for token in SHIPPED().tokenizer.get_vocab() if len(token) == 1]
+    path = tmp_path_factory.mktemp("characters") / "vocab.txt"
+    lines = [*SPECIALS, *characters, *(f"##{char}" for char in characters)]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    found = Encoder(from_vocabulary(path))
+    assert (found._lone != ABSENT).sum() > 4000
+    return found
+
+
 ODD = "要健全，。“”《》—…·、；：？！（）【】　 ab1２Ａ%℃①〇々あ한\u0301\u200b\ufffd\ufe0f\U00020000\U0001f600龘"
 
 
 @given(strategies.lists(strategies.text(strategies.sampled_from(ODD)), min_size=1))
 @settings(max_examples=500)
-def test_looked_up_ids_are_those_of_the_tokenizer(texts: list[str]) -> None:
-    encoder = SHIPPED()
-    assert encoder.token_ids(texts) == by_tokenizer(encoder, texts)
+def test_looked_up_ids_are_those_of_the_tokenizer(tokens: Encoder, texts: list[str]) -> None:
+    assert tokens.token_ids(texts) == by_tokenizer(tokens, texts)
 
 
 @pytest.mark.slow
-def test_looked_up_ids_are_those_of_the_tokenizer_on_real_sentences() -> None:
-    encoder, texts, most = SHIPPED(), [], 100_000
+def test_looked_up_ids_are_those_of_the_tokenizer_on_real_sentences(tokens: Encoder) -> None:
+    texts: list[str] = []
+    most = 100_000
     for path in corpus_files(SHARED / "corpus"):
         found = (sentence.text for text in raw_documents(path) for sentence in split_sentences(text))
         texts += list(islice(found, most // 11 + 1))
     assert len(texts) >= most
-    assert encoder.token_ids(texts) == by_tokenizer(encoder, texts)
+    assert tokens.token_ids(texts) == by_tokenizer(tokens, texts)
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
