@@ -23,6 +23,9 @@ from tests.written import docx, paragraph, pdf
 
 LAUNCHER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
 """Starts a command: Linux counts the peak memory of who starts one, here the test runner, as its own."""
+AGAIN = 2
+"""Times that what took too long is tried again: a machine gives a process its first gigabyte in 0.6 to 2.5 s of
+processor time, by what else it has to do."""
 GROUPS: dict[str, list[Attack]] = {
     "documents": documents.ATTACKS,
     "files": [*archives.ATTACKS, *tables.ATTACKS, *outputs.ATTACKS],
@@ -68,7 +71,11 @@ def attack_all(group: str, root: Path) -> None:
         reading(root / kinds[0])  # what this process loads once
         start |= {kind: _cost(root / kind) for kind in kinds}
     for number, attack in enumerate(GROUPS[group]):
-        sys.stdout.write(json.dumps(asdict(tried(attack, root / str(number), start[attack.child]))) + "\n")
+        result = tried(attack, root / str(number), start[attack.child])
+        for _ in range(AGAIN):
+            if not result.problem and result.seconds > SECONDS:
+                result = tried(attack, root / str(number), start[attack.child])
+        sys.stdout.write(json.dumps(asdict(result)) + "\n")
 
 
 def _cost(folder: Path) -> float:
