@@ -93,14 +93,14 @@ class Contest:
             self._timed(label, self.one)  # which compiles it, the first time
             row = self._row(f"(d) gangmu label --engine {engine}", label)
             share, speed, name = self.inside(engine)
-            limit = limits.get(name.split()[-1])  # none was measured for int8
-            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit if limit else None}))
+            limit = limits.get(name.split()[-1], limits["fp32"])  # f32 is another name of it
+            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit}))
         return rows
 
     @cached_property
     def limits(self) -> dict[str, float]:
         """Return the operations a second of the machine's matrix products, by precision, measured once."""
-        return {"fp32": products(torch.float32), "bf16": products(torch.bfloat16)}
+        return {"fp32": products(torch.float32), "bf16": products(torch.bfloat16), "int8": products(torch.int8)}
 
     def _row(self, name: str, command: list[str], *arguments: str) -> Row:
         start = min(self._timed(command, self.one, *arguments)[0] for _ in range(3))
@@ -172,11 +172,12 @@ def operations(windows: int, tokens: int) -> float:
 def products(dtype: torch.dtype, size: int = 2048, rounds: int = 10) -> float:
     """Return the operations a second of square matrix products on all cores: what the machine can do at most."""
     torch.set_num_threads(cores())
-    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    a, b = (torch.randint(-100, 100, (size, size)).to(dtype) for _ in range(2))
+    product = torch._int_mm if dtype == torch.int8 else torch.matmul
     times = []
     for _ in range(rounds):
         began = time.perf_counter()
-        a @ b
+        product(a, b)
         times.append(time.perf_counter() - began)
     return 2.0 * size**3 / min(times)
 
@@ -192,7 +193,7 @@ def write_results(rows: Sequence[Row], sentences: int, source: str, limits: Mapp
     }
     write_whole(output / "label.json", json.dumps(found, indent=1) + "\n")
     single, batched = rows[0].rate, rows[1].rate
-    most = ", ".join(f"{limit / 1e9:,.0f} GFLOP/s in {name}" for name, limit in limits.items())
+    most = ", ".join(f"{limit / 1e9:,.0f} billion operations a second in {name}" for name, limit in limits.items())
     lines = [
         f"{sentences:,} sentences of {source} on {cores()} cores, from files to JSON Lines; matrix products: {most}",
         "",

@@ -43,7 +43,7 @@ def test_the_table_sets_each_way_beside_the_first_two(tmp_path: Path) -> None:
     rows = [Row("a", 10, 2, 900, 5), Row("b", 5, 2, 900, 5), Row("d", 1, 2, 300, 1, 0.9, 0.5)]
     write_results(rows, contest.sentences, "data", {"fp32": 2e11}, tmp_path)
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
-    assert table[0].endswith("matrix products: 200 GFLOP/s in fp32")
+    assert table[0].endswith("matrix products: 200 billion operations a second in fp32")
     assert table[-1].startswith("| d | 2 | 10.0 | 5.0 | 300 | 1.0 | ")
     assert table[-1].endswith("| 90% | 50% |")
     assert (tmp_path / "picture.svg").stat().st_size > 1000
