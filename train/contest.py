@@ -93,8 +93,8 @@ class Contest:
             self._timed(label, self.one)  # which compiles it, the first time
             row = self._row(f"(d) gangmu label --engine {engine}", label)
             share, speed, name = self.inside(engine)
-            limit = limits.get(name.split()[-1], limits["fp32"])  # f32 is another name of it
-            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limit}))
+            precision = name.split()[-1].replace("f32", "fp32")  # as OpenVINO and ONNX Runtime call it
+            rows.append(Row(**asdict(row) | {"model": share, "limit": speed / limits[precision]}))
         return rows
 
     @cached_property

@@ -1,7 +1,8 @@
 """Try every attack on Gangmu and print what became of it: `python -m tests.hostile.trial`.
 
-An attack fails when what it wrote is refused, or read without harm, within 2 s of processor time and 1 GiB. Every group
-is written by one process and tried by another, so that what it takes to write a bomb is not counted.
+An attack fails when what it wrote is refused, or read without harm, within 2 s of processor time (in one of three
+tries) and 1 GiB. Every group is written by one process and tried by another, so that what it takes to write a bomb is
+not counted.
 """
 
 import io
@@ -23,8 +24,8 @@ from tests.written import docx, paragraph, pdf
 
 LAUNCHER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
 """Starts a command: Linux counts the peak memory of who starts one, here the test runner, as its own."""
-AGAIN = 2
-"""Times that what took too long is tried again: a machine gives a process its first gigabyte in 0.6 to 2.5 s of
+TRIES = 3
+"""What takes too long is tried so often in all: a machine gives a process its first gigabyte in 0.6 to 2.5 s of
 processor time, by what else it has to do."""
 GROUPS: dict[str, list[Attack]] = {
     "documents": documents.ATTACKS,
@@ -71,10 +72,10 @@ def attack_all(group: str, root: Path) -> None:
         reading(root / kinds[0])  # what this process loads once
         start |= {kind: _cost(root / kind) for kind in kinds}
     for number, attack in enumerate(GROUPS[group]):
-        result = tried(attack, root / str(number), start[attack.child])
-        for _ in range(AGAIN):
-            if not result.problem and result.seconds > SECONDS:
-                result = tried(attack, root / str(number), start[attack.child])
+        for _ in range(TRIES):
+            result = tried(attack, root / str(number), start[attack.child])
+            if result.problem or result.seconds <= SECONDS:
+                break
         sys.stdout.write(json.dumps(asdict(result)) + "\n")
 
 
