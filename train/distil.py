@@ -20,7 +20,7 @@ from gangmu.cli import run
 from gangmu.errors import DataError, UsageError
 from gangmu.labeller import Labeller, load
 from gangmu.labels import ID_OF, NAMES
-from gangmu.sentences import split_sentences
+from gangmu.sentences import Sentence, split_sentences
 from gangmu.writing import write_whole
 from train.annotations import read_annotations, text_hash
 from train.config import DistilConfig
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 64
 """Documents that the teachers read together."""
 DIGITS = 3
+Scores = NDArray[np.float64]
 
 
 def distil(config: DistilConfig, runs: Path = RUNS) -> Path:
@@ -74,27 +75,41 @@ def candidates(config: DistilConfig) -> Iterator[tuple[str, str]]:
 def taught(
     documents: Sequence[tuple[str, str]], teachers: Sequence[Labeller], config: DistilConfig
 ) -> Iterator[GoldReport]:
-    """Yield the fitting documents that hold demands and that the teachers are sure of, with their scores."""
+    """Yield the fitting documents that hold demands and that the teachers are sure of, with their mean scores.
+
+    Whether a document holds demands the first teacher says alone: most texts of a corpus the others need not read.
+    """
     fewest, most = config.sentences
     split = [(name, text, split_sentences(text)) for name, text in documents]
     fitting = [found for found in split if fewest <= len(found[2]) <= most]
-    texts = [[sentence.text for sentence in sentences] for _, _, sentences in fitting]
-    opinions = [[teacher.checkpoint.decision.scores(rows) for rows in teacher.logits(texts)] for teacher in teachers]
-    for (name, text, sentences), *found in zip(fitting, *opinions, strict=True):
-        scores: NDArray[np.float64] = np.mean(found, axis=0)
-        best = scores.argmax(axis=1)
-        if (best != ID_OF["other"]).mean() < config.demands or scores.max(axis=1).mean() < config.sure:
-            continue
-        gold = [
-            GoldSentence(
-                paragraph=sentence.paragraph,
-                text=sentence.text,
-                label=NAMES[label],
-                scores=dict(zip(NAMES, row.round(DIGITS).tolist(), strict=True)),
-            )
-            for sentence, label, row in zip(sentences, best, scores, strict=True)
-        ]
-        yield GoldReport(id=text_hash(text), source=name, sentences=tuple(gold))
+    first, *others = teachers
+    demanding = [
+        (found, scores)
+        for found, scores in zip(fitting, _opinions(first, [sentences for *_, sentences in fitting]), strict=True)
+        if (scores.argmax(axis=1) != ID_OF["other"]).mean() >= config.demands
+    ]
+    texts = [sentences for (*_, sentences), _ in demanding]
+    for ((name, text, sentences), own), *more in zip(
+        demanding, *(_opinions(teacher, texts) for teacher in others), strict=True
+    ):
+        scores: Scores = np.mean([own, *more], axis=0)
+        if scores.max(axis=1).mean() >= config.sure:
+            yield GoldReport(id=text_hash(text), source=name, sentences=tuple(map(_gold, sentences, scores)))
+
+
+def _opinions(teacher: Labeller, documents: Sequence[Sequence[Sentence]]) -> list[Scores]:
+    """Return the teacher's scores [n, 5] of the sentences of each document."""
+    logits = teacher.logits([[sentence.text for sentence in sentences] for sentences in documents])
+    return [teacher.checkpoint.decision.scores(rows) for rows in logits]
+
+
+def _gold(sentence: Sentence, scores: Scores) -> GoldSentence:
+    return GoldSentence(
+        paragraph=sentence.paragraph,
+        text=sentence.text,
+        label=NAMES[scores.argmax()],
+        scores=dict(zip(NAMES, scores.round(DIGITS).tolist(), strict=True)),
+    )
 
 
 def main(

@@ -1,9 +1,12 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gangmu
+from gangmu.checkpoint import save_texts
+from gangmu.decision import Decision
 from gangmu.errors import DataError, UsageError
 from gangmu.labels import NAMES
 from tests.conftest import ROOT, SENTENCES
@@ -61,10 +64,22 @@ def test_a_pupil_learns_from_the_scores(corpus: Path, checkpoint: Path, run_file
     assert sum(a.label == b.label for a, b in zip(pupil, teacher, strict=True)) >= 7
 
 
+def test_the_first_teacher_alone_says_which_documents_hold_demands(
+    corpus: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    blind = tmp_path / "blind"
+    shutil.copytree(checkpoint, blind)
+    save_texts(blind, gangmu.load(checkpoint).checkpoint.settings, Decision(bias=(-50, -50, -50, -50, 0)), "")
+    with pytest.raises(DataError, match="none of 3 documents fits"):
+        distil(config(corpus, checkpoint, f"teachers=[{blind}, {checkpoint}]"), tmp_path)
+    (report,) = read_labelled(distil(config(corpus, checkpoint, f"teachers=[{checkpoint}, {blind}]"), tmp_path))
+    assert all(sentence.target(0.0)[NAMES.index("other")] >= 0.5 for sentence in report.sentences)
+
+
 def test_a_source_that_is_not_there_and_a_measure_nobody_reaches(
     corpus: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="has no 乙; it has 甲"):
         distil(config(corpus, checkpoint, "sources=[乙]"), tmp_path)
-    with pytest.raises(DataError, match=r"none of 3 documents fits sentences=\[50, 80\], demands=0.3, sure=0.2; ask"):
+    with pytest.raises(DataError, match=r"none of 3 documents fits sentences=\[50, 80\], demands=0.2, sure=0.2; ask"):
         distil(config(corpus, checkpoint, "sentences=[50, 80]"), tmp_path)
