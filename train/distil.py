@@ -7,7 +7,7 @@ The pupil aims at the scores, not at the labels (Hinton et al., arXiv 1503.02531
 
 import logging
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -82,24 +82,19 @@ def taught(
     fewest, most = config.sentences
     split = [(name, text, split_sentences(text)) for name, text in documents]
     fitting = [found for found in split if fewest <= len(found[2]) <= most]
-    first, *others = teachers
-    demanding = [
-        (found, scores)
-        for found, scores in zip(fitting, _opinions(first, [sentences for *_, sentences in fitting]), strict=True)
-        if (scores.argmax(axis=1) != ID_OF["other"]).mean() >= config.demands
-    ]
-    texts = [sentences for (*_, sentences), _ in demanding]
-    for ((name, text, sentences), own), *more in zip(
-        demanding, *(_opinions(teacher, texts) for teacher in others), strict=True
-    ):
-        scores: Scores = np.mean([own, *more], axis=0)
+    own = _opinions(teachers[0], fitting)
+    demanding = [(scores.argmax(axis=1) != ID_OF["other"]).mean() >= config.demands for scores in own]
+    kept = list(compress(fitting, demanding))
+    opinions = [compress(own, demanding), *(_opinions(teacher, kept) for teacher in teachers[1:])]
+    for (name, text, sentences), *found in zip(kept, *opinions, strict=True):
+        scores: Scores = np.mean(found, axis=0)
         if scores.max(axis=1).mean() >= config.sure:
             yield GoldReport(id=text_hash(text), source=name, sentences=tuple(map(_gold, sentences, scores)))
 
 
-def _opinions(teacher: Labeller, documents: Sequence[Sequence[Sentence]]) -> list[Scores]:
+def _opinions(teacher: Labeller, documents: Sequence[tuple[str, str, list[Sentence]]]) -> list[Scores]:
     """Return the teacher's scores [n, 5] of the sentences of each document."""
-    logits = teacher.logits([[sentence.text for sentence in sentences] for sentences in documents])
+    logits = teacher.logits([[sentence.text for sentence in sentences] for *_, sentences in documents])
     return [teacher.checkpoint.decision.scores(rows) for rows in logits]
 
 
