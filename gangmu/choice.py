@@ -47,6 +47,15 @@ def load_engine(checkpoint: Checkpoint, name: EngineName | None, threads: int) -
     return TorchEngine.load(checkpoint.folder)
 
 
+def name_of(engine: Engine) -> EngineName:
+    """Return what to ask for to get this engine in another process, where `auto` might take another one."""
+    if engine.name.startswith("openvino"):
+        return "openvino"
+    if engine.name.startswith("onnx"):
+        return "onnx"
+    return "torch-bf16" if engine.name == "torch bf16" else "torch"
+
+
 def _fastest(checkpoint: Checkpoint, threads: int) -> Engine:
     if Path("/dev/nvidiactl").exists() and _has_gpu():
         try:

@@ -10,6 +10,7 @@ import secrets
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -52,32 +53,50 @@ class _Crew:
     """The actors of a run: a shard goes to one that is there; when that one is lost, to another."""
 
     def __init__(self, ray: Any, start: Callable[[], Any], count: int) -> None:
+        """Start `count` actors and wait for the first; GangmuError when none of them can label."""
         self.ray = ray
         self.start = start
         self.lock = threading.RLock()
         self.busy: dict[Any, int] = {}
         """Shards that each actor has, of those that answered."""
-        pings = [self._join() for _ in range(count)]
-        done, _ = ray.wait(pings, num_returns=1)
-        try:
-            ray.get(done)
-        except ray.exceptions.RayError as error:
-            raise GangmuError(f"no actor can label: {error}") from error
-        while not self.busy:  # a moment, until its answer has come here too
+        self.starting = 0
+        """Actors that have not answered yet."""
+        self.waiting: deque[tuple[Shard, Future[Result], int]] = deque()
+        """Shards for the next actor that answers, while there is none."""
+        self.failure: BaseException | None = None
+        for _ in range(count):
+            self._join()
+        while self._none_yet():
             time.sleep(0.01)
 
-    def _join(self) -> Any:
-        """Start an actor, which is given work as soon as it answers, and return its first answer to be."""
+    def _none_yet(self) -> bool:
+        """Return whether no actor has answered but one may; GangmuError when all have failed."""
+        with self.lock:
+            if not self.busy and not self.starting:
+                raise GangmuError(f"no actor can label: {self.failure}") from self.failure
+            return not self.busy
+
+    def _join(self) -> None:
+        """Start an actor, which is given work as soon as it answers."""
         actor = self.start()
-        ping = actor.ping.remote()
+        with self.lock:
+            self.starting += 1
+        actor.ping.remote().future().add_done_callback(lambda answer: self._joined(actor, answer))
 
-        def joined(future: Future[None]) -> None:
-            if not future.exception():
-                with self.lock:
-                    self.busy.setdefault(actor, 0)
-
-        ping.future().add_done_callback(joined)
-        return ping
+    def _joined(self, actor: Any, answer: "Future[None]") -> None:
+        """Give the shards that wait to an actor that is ready; without any actor left, give them up."""
+        with self.lock:
+            self.starting -= 1
+            if failure := answer.exception():
+                self.failure = failure
+                log.warning("an actor could not be started: %s", str(failure).strip().splitlines()[-1])
+            else:
+                self.busy[actor] = 0
+            given = list(self.waiting) if self.busy or not self.starting else []
+            if given:
+                self.waiting.clear()
+        for shard, result, tries in given:
+            self._give(shard, result, tries)
 
     def submit(self, shard: Shard) -> "Future[Result]":
         """Return the result of a shard to be."""
@@ -88,30 +107,30 @@ class _Crew:
     def _give(self, shard: Shard, result: "Future[Result]", tries: int) -> None:
         with self.lock:
             actor = min(self.busy, key=self.busy.__getitem__, default=None)
-            if actor is None:  # all were lost: the next that answers takes it
-                ping = self._join().future()
-                ping.add_done_callback(lambda answer: self._again(shard, result, tries, answer.exception()))
+            if actor is not None:
+                self.busy[actor] += 1
+            elif self.starting:  # all were lost: the next that answers takes it
+                self.waiting.append((shard, result, tries))
                 return
-            self.busy[actor] += 1
+        if actor is None:
+            result.set_exception(GangmuError(f"no actor is left: {self.failure}"))
+            return
         found = actor.label.remote(shard).future()
         found.add_done_callback(lambda answer: self._came(actor, shard, result, tries, answer))
 
     def _came(self, actor: Any, shard: Shard, result: "Future[Result]", tries: int, answer: "Future[Result]") -> None:
         error = answer.exception()
+        lost = isinstance(error, self.ray.exceptions.RayActorError)
         with self.lock:
             if actor in self.busy:
                 self.busy[actor] -= 1
-            if isinstance(error, self.ray.exceptions.RayActorError) and self.busy.pop(actor, None) is not None:
-                log.warning("an actor was lost; another takes its shards")
-                self._join()
+            is_news = lost and self.busy.pop(actor, None) is not None
+        if is_news:
+            log.warning("an actor was lost; another takes its shards")
+            self._join()
         if error is None:
             result.set_result(answer.result())
-        else:
-            self._again(shard, result, tries, error)
-
-    def _again(self, shard: Shard, result: "Future[Result]", tries: int, error: BaseException | None) -> None:
-        lost = error is None or isinstance(error, self.ray.exceptions.RayActorError)
-        if lost and tries > 1:
+        elif lost and tries > 1:
             self._give(shard, result, tries - 1)
         else:
             result.set_exception(GangmuError(f"shard {shard.number} on the cluster: {error}"))
@@ -130,7 +149,7 @@ def ray_workers(job: Job, labeller: Labeller, address: str) -> Iterator[Pool]:
         folder = labeller.engine.folder or job.model
         files = ray.put({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
         actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
-        there = replace(job, folder=None, engine="torch-bf16" if labeller.engine.name == "torch bf16" else "torch")
+        there = replace(job, folder=None)
         crew = _Crew(ray, lambda: actor.remote(folder.resolve().name, files, there), count)
         log.info("%d actors on %s", count, ray.get_runtime_context().gcs_address)
         yield Pool(crew.submit, 2 * count)

@@ -48,7 +48,7 @@ TEXTS = ("tokenizer.json", "settings.json", "decision.json")
 class EngineRefusedError(GangmuError):
     """An engine does not give torch's labels, or nothing at all."""
 
-    def __init__(self, message: str, lasting: bool) -> None:
+    def __init__(self, message: str, lasting: bool = False) -> None:
         """`lasting`: whether it would be so again; a process that was killed may have lacked memory."""
         super().__init__(message)
         self.lasting = lasting

@@ -73,6 +73,14 @@ def test_a_cluster_gives_the_bytes_of_one_process_whatever_is_killed(start, loca
     wait(process)
     assert (tmp_path / "actor.jsonl").read_bytes() == local
 
+    process = start("actors.jsonl", *cluster, code=slow)
+    parts = tmp_path / "actors.jsonl.parts"
+    until(lambda: len(list(parts.glob("part-*"))) >= 2)
+    for actor in below(process.pid, "ray::_Worker"):
+        os.kill(actor, signal.SIGKILL)
+    wait(process)
+    assert (tmp_path / "actors.jsonl").read_bytes() == local
+
     process = start("driver.jsonl", *cluster, code=slow)
     parts = tmp_path / "driver.jsonl.parts"
     until(lambda: len(list(parts.glob("part-*"))) >= 2)
@@ -119,6 +127,35 @@ main()
     kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
     assert (tmp_path / "poison.jsonl").read_text(encoding="utf-8").splitlines() == kept
     assert "r17" in (tmp_path / "errors.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("broken", [1, 2])
+def test_a_machine_that_cannot_label_is_named_and_the_others_do_its_work(start, local, tmp_path, broken) -> None:  # type: ignore[no-untyped-def]
+    code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
+        "main()\n",
+        f"""
+real = c._Worker.__init__
+def breaks(self, *arguments):
+    import pathlib, time
+    tickets = [pathlib.Path({str(tmp_path)!r}, f"ticket{{number}}") for number in range({broken})]
+    for ticket in tickets:
+        try:
+            ticket.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        raise RuntimeError("no engine on this machine")
+    time.sleep(2)
+    real(self, *arguments)
+c._Worker.__init__ = breaks
+main()
+""",
+    )
+    process = start("broken.jsonl", "--cluster", "auto", "--workers", "2", code=code)
+    _, err = process.communicate(timeout=240)
+    assert "no engine on this machine" in err
+    assert process.returncode == broken - 1
+    if broken == 1:
+        assert (tmp_path / "broken.jsonl").read_bytes() == local
 
 
 def test_a_cluster_that_is_not_there_is_named(start) -> None:  # type: ignore[no-untyped-def]
