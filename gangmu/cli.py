@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -17,14 +19,14 @@ from rich.logging import RichHandler
 
 from gangmu.bulk import Job, Result, local_workers, no_sentence, results
 from gangmu.checkpoint import COMPILED, checkpoint_hash, load_checkpoint
-from gangmu.choice import EngineName
+from gangmu.choice import EngineName, name_of
 from gangmu.cleaning import changes
 from gangmu.cluster import ray_workers
 from gangmu.compiled import Kind, compile_checkpoint
 from gangmu.doctor import facts, model_folder
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
 from gangmu.limits import parsed_limits
-from gangmu.output import Output, summarised
+from gangmu.output import Format, Output, summarised
 from gangmu.progress import Tally, shown
 from gangmu.reading import Meter, RawReport, read_reports
 from gangmu.sentences import split_sentences
@@ -58,16 +60,6 @@ Limit = Annotated[
 ]
 
 
-class Format(StrEnum):
-    """What `gangmu label` writes."""
-
-    jsonl = "jsonl"
-    csv = "csv"
-    parquet = "parquet"
-    html = "html"
-    text = "text"
-
-
 @app.command(
     epilog="Examples:  gangmu label report.txt   |   gangmu label reports/ --format html --output page.html   |   "
     "cat report.txt | gangmu label - --four --format text"
@@ -83,7 +75,9 @@ def label(
     engine: Annotated[
         EngineName, typer.Option(help="What computes; auto: the fastest that is installed and gives torch's labels.")
     ] = "auto",
-    format: Annotated[Format, typer.Option(help="Rows, one HTML page, or text.")] = Format.jsonl,
+    format: Annotated[
+        Format | None, typer.Option(help="Rows, one HTML page, or text; else by the ending of --output, else jsonl.")
+    ] = None,
     output: Annotated[
         str,
         typer.Option(
@@ -111,8 +105,9 @@ def label(
     limits = parsed_limits(limit or [])
     _show_notes(quiet)
     target = Output(output, summary)
-    job = Job(model_folder(model), format.value, four, model_sha256, engine, workers=workers)
+    job = Job(model_folder(model), (format or target.format).value, four, model_sha256, engine, workers=workers)
     labeller = job.labeller()
+    job = replace(job, engine=name_of(labeller.engine))
     faults: list[GangmuError] = []
     tally, meter = Tally(), Meter()
     reports = read_reports(paths, faults, wanted, limits, meter, target.written)
@@ -134,13 +129,15 @@ def label(
         "sha256": sha256,
         "engine": labeller.engine.name,
     }
-    run |= {"format": format.value, "four": four, "keep": list(wanted.keep)}
+    run |= {"format": job.format, "four": four, "keep": list(wanted.keep)}
     written = target.write(job, found, run, faults)
     every = [*map(str, faults), *tally.faults]
     target.list_errors(every)
     if not quiet:
         if written and output != "-":
             err.print(f"wrote {output}", markup=False)
+        elif Path(output).is_file():
+            err.print(f"{output} is what it was: nothing could be labelled", markup=False)
         err.print(tally.summary(len(every)))
     if every:
         raise DataError(every)
@@ -242,17 +239,32 @@ def _write_raw(reports: Iterator[RawReport]) -> None:
 def run(command: Callable[[], object]) -> None:
     """Run a command; print its error without a traceback and leave with the documented exit code.
 
-    Ctrl-C (130) and wrong usage (2) are typer's own.
+    Ctrl-C (130), wrong usage (2) and a reader of standard output that has gone (1) are typer's own.
     """
     try:
-        command()
+        try:
+            command()
+        finally:
+            sys.stdout.flush()  # else a full disk is met when the interpreter ends, which leaves with 120
     except GangmuError as error:
         err.print("[bold red]error:[/] ", end="")
         err.print(str(error), markup=False)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(GangmuError.exit_code)
     except OSError as error:
-        err.print(f"error: {error}", markup=False)
+        if error.filename is None:  # reading and writing files have names, and errors of their own
+            _drop_output()
+            error = OSError(error.errno, f"{error.strerror}; make room and run it again", "standard output")
+        err.print(f"error: {error.filename}: {error.strerror}", markup=False)
         sys.exit(InputOutputError.exit_code)
+
+
+def _drop_output() -> None:
+    """Let what standard output still holds go nowhere: it cannot be written, now or when the interpreter ends."""
+    with suppress(OSError):  # it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

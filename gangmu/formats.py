@@ -1,8 +1,10 @@
 """What a file is, by its content first and its name second, and how to convert what is not read."""
 
+import io
 import json
 import re
 from collections.abc import Collection
+from typing import BinaryIO
 
 from gangmu.errors import DataError
 
@@ -51,6 +53,23 @@ SIGNATURES = {
     b"BZh9": f"an archive; {UNPACK}",
 }
 MARKUP = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)[\s>]", re.I | re.S)
+STRING = rb'"(?:[^"\\]|\\.)*"'
+PAGE = b'<!doctype html>\n<html lang="zh-Hans">\n<head>\n<meta name="generator" content="Gangmu">'
+OWN = re.compile(
+    b"|".join(
+        [
+            rb'\{"report": %b, "path": %b, "paragraph": ' % (STRING, STRING),
+            rb'\{"output": %b, "error": ' % STRING,
+            rb'\{"gangmu": "',
+            rb"\xef\xbb\xbfreport,path,(?:paragraph|sentences),",
+            re.escape(PAGE),
+            r"(?:== [^\n]*\n)?(?:目标|方法|机制|号召|其他)[ ?] [01]\.\d\d  ".encode(),
+        ]
+    )
+)
+"""How the files begin that `gangmu label` writes, but for Parquet files."""
+OWN_COLUMNS = re.compile(rb"report.{1,40}path.{1,40}paragraph.{1,40}sentence.{1,40}start", re.S)
+"""In the schema at the end of a Parquet file of rows."""
 PARTS = {
     "word/": "docx",
     "xl/": f"a spreadsheet; {SHEET}",
@@ -99,6 +118,16 @@ def package_kind(names: Collection[str]) -> str:
                     return kind
                 raise DataError(f"this is {kind}")
     return "zip"
+
+
+def is_own(stream: BinaryIO) -> bool:
+    """Return whether `gangmu label` wrote a file: rows, a summary, faults, pages; no report to be read, nor lost."""
+    head = stream.read(4096)
+    if not head.startswith(b"PAR1"):
+        return OWN.match(head) is not None
+    stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, stream.tell() - (1 << 16)))
+    return OWN_COLUMNS.search(stream.read()) is not None
 
 
 def suffix_of(name: str) -> str:

@@ -3,33 +3,44 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import chain, combinations
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from gangmu.bulk import Job, Result
-from gangmu.errors import DataError, GangmuError, UsageError
-from gangmu.labels import LABELS, NAMES
+from gangmu.errors import GangmuError, InUseError, UsageError
+from gangmu.formats import is_own
+from gangmu.labels import NAMES
 from gangmu.shards import ERRORS, ERRORS_LOCK, Shards
 from gangmu.view import html_page, index_page
 from gangmu.writing import Named, csv_lines, drop_stale, join, write_whole, writing
 
 Found = Callable[[Job, Shards | None], Iterator[Result]]
 """Labels: given the job and the folder of what is done already."""
-BEGINNINGS = (
-    b'{"report": ',
-    b'{"output": ',
-    b"\xef\xbb\xbfreport,path,",
-    b"PAR1",
-    b"<!doctype html>\n<html lang",
-    b"== ",
-    *(label.chinese.encode() for label in LABELS),
-)
-"""Of the files that are written here, and of a Parquet file, which is no text."""
+
+
+class Format(StrEnum):
+    """What `gangmu label` writes."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+    html = "html"
+    text = "text"
+
+
+ENDINGS = {
+    ".csv": Format.csv,
+    ".parquet": Format.parquet,
+    ".html": Format.html,
+    ".htm": Format.html,
+    ".txt": Format.text,
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class Output:
     name: str
     summary: Path | None = None
     """CSV file for a row a report."""
+
+    @property
+    def format(self) -> Format:
+        """What its name asks for: rows in CSV for `labelled.csv`; JSON Lines where it says nothing."""
+        return Format.jsonl if self.is_folder else ENDINGS.get(Path(self.name).suffix.lower(), Format.jsonl)
 
     @property
     def is_folder(self) -> bool:
@@ -87,7 +103,7 @@ class Output:
     def write(self, job: Job, found: Found, run: dict[str, object], faults: Sequence[GangmuError]) -> bool:
         """Write what `found` yields and return whether there was anything; `run` says what the rows depend on.
 
-        `faults`: of reading. Where there are some and reports of an earlier run are gone, nothing is thrown away.
+        `faults`: of reading. Where there are some and nothing else, what an earlier run did is left alone.
         """
         path = Path(self.name)
         if not self.is_folder and (job.format in ("html", "text") or not self._plain()):
@@ -99,9 +115,8 @@ class Output:
                     drop_stale(written)
             before = len(kept.places)
             count = sum(1 for _ in found(job, kept))
-            if faults and count < before:
-                words = "not finished: fewer reports than before could be read; those stay as they are"
-                raise DataError([f"{self.name}: {words}", *map(str, faults)])
+            if faults and before and not count:
+                return False
             parts = kept.close(count)
             if not self.is_folder:
                 if parts:
@@ -132,9 +147,33 @@ class Output:
         results = (result for result in found(job, None) if result.files or result.named)
         if (first := next(results, None)) is None:
             return False
-        with nullcontext(sys.stdout.buffer) if self.name == "-" else writing(Path(self.name)) as stream:
+        with self._opened() as stream:
             _write_all(job.format, chain([first], results), stream)
         return True
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """Yield standard output, a device, or a file that no other process writes."""
+        path = Path(self.name)
+        if self.name == "-":
+            yield sys.stdout.buffer
+            return
+        if not self._plain():
+            with writing(path) as stream:
+                yield stream
+            return
+        lock = path.with_name(f".{path.name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(lock, timeout=0):
+                drop_stale(path)
+                try:
+                    with writing(path) as stream:
+                        yield stream
+                finally:
+                    lock.unlink(missing_ok=True)
+        except Timeout:
+            raise InUseError(f"{path}: another process writes it; wait for it, or choose another --output") from None
 
 
 def _list_errors(path: Path, output: str, faults: Sequence[str]) -> None:
@@ -189,8 +228,8 @@ def summarised(results: Iterable[Result], path: Path | None) -> Iterator[Result]
 
 
 def _foreign(path: Path) -> bool:
-    """Return whether a file does not begin as ours do."""
+    """Return whether a file is there that is not ours."""
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        return not stream.read(64).startswith(BEGINNINGS)
+        return not is_own(stream)

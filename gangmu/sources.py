@@ -1,6 +1,7 @@
 """Where reports lie: files, folders, members of archives, standard input."""
 
 import io
+import logging
 import os
 import re
 import stat
@@ -15,12 +16,15 @@ from typing import BinaryIO
 
 from gangmu.decoding import decode
 from gangmu.errors import DataError, GangmuError, InputOutputError, UsageError
-from gangmu.formats import CONVERSIONS, KINDS, suffix_of
+from gangmu.formats import CONVERSIONS, KINDS, is_own, suffix_of
 from gangmu.limits import Limits
 from gangmu.tables import HEAD
 
+log = logging.getLogger(__name__)
 FIRST = 1 << 16
 """Bytes that nearly every report is within."""
+MANIFEST = "manifest.jsonl"
+"""Of a folder of labelled shards."""
 ENCRYPTED = 0x1
 UTF8_NAME = 0x800
 HIDDEN = re.compile(r"\.(?!\.$)|__MACOSX$")
@@ -54,7 +58,8 @@ def sources(path: str, faults: list[GangmuError], without: Sequence[Path] = ()) 
     """Yield what lies at `path`: a file, standard input for `-`, or the files of a folder, sorted, with those below.
 
     Files of a folder that are not read, links that lead out of it and what is no plain file are faults. Files and
-    folders `without` are passed over when a folder holds them: what is written is not read.
+    folders `without` are passed over when a folder holds them: what is written is not read. What earlier runs wrote
+    there is no report either, and is noted.
     """
     if path == "-":
         yield Source("-", "", lambda: io.BufferedReader(sys.stdin.buffer, HEAD))  # type: ignore[arg-type]
@@ -63,12 +68,29 @@ def sources(path: str, faults: list[GangmuError], without: Sequence[Path] = ()) 
     if not root.is_dir():
         yield _file(root)
         return
+    for file, is_ours in _inside(root, faults, without):
+        if is_ours:
+            words = "written by gangmu label, not read as reports; give its path to have it read"
+            log.warning("%s: %s", printable(str(file)), words)
+        else:
+            yield _file(file)
+
+
+def _inside(root: Path, faults: list[GangmuError], without: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+    """Yield the files of a folder that can be read, and whether gangmu wrote them; a folder of its shards as one."""
     inside = root.resolve()
+    ours: dict[Path, bool] = {}
     for file in walk(root, faults, {root / out.relative_to(inside) for out in without if out.is_relative_to(inside)}):
+        if file.parent not in ours:
+            ours[file.parent] = _is_own(file.parent / MANIFEST)
+            if ours[file.parent]:
+                yield file.parent, True
+        if ours[file.parent]:
+            continue
         if fault := _unfit(file, inside):
             faults.append(DataError(f"{printable(str(file))}: skipped: {fault}"))
         else:
-            yield _file(file)
+            yield file, _is_own(file)
 
 
 def size_of(file: Path) -> int:
@@ -83,8 +105,11 @@ def total_size(paths: Sequence[str], without: Sequence[Path] = ()) -> int | None
     """Return the bytes of the files at `paths` that are read; None with standard input, whose size nobody knows."""
     if "-" in paths:
         return None
-    found: list[GangmuError] = []
-    return sum(size_of(source.file) for path in paths for source in sources(path, found, without) if source.file)
+    total = 0
+    for root in map(Path, paths):
+        files = (file for file, is_ours in _inside(root, [], without) if not is_ours) if root.is_dir() else [root]
+        total += sum(map(size_of, files))
+    return total
 
 
 def check(path: str) -> None:
@@ -186,6 +211,14 @@ def _opened(file: Path) -> io.BufferedReader:
     return io.BufferedReader(
         raw, min(HEAD, max(size, io.DEFAULT_BUFFER_SIZE))
     )  # a large buffer costs more than a report
+
+
+def _is_own(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return is_own(stream)
+    except OSError:  # a fault when it is to be read
+        return False
 
 
 def _unfit(file: Path, inside: Path) -> str:

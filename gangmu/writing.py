@@ -169,7 +169,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     They go through a temporary file beside it. A link is followed, and what is no plain file (a pipe, /dev/null) is
     written to, not replaced.
     """
-    target = path.resolve()
+    target = path if path.exists() and not path.is_file() else path.resolve()  # /dev/stdout leads to no path
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists() and not target.is_file():
@@ -184,7 +184,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(target)
         _sync(target.parent)
     except OSError as error:
-        way_out = "make room and run it again" if error.errno in FULL else "choose another --output"
+        way_out = "make room and run it again" if error.errno in FULL else "choose another place"
         raise InputOutputError(f"{path}: cannot be written: {error.strerror}; {way_out}") from error
     finally:
         with suppress(OSError):

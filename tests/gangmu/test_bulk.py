@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 from filelock import FileLock
 
 from gangmu import bulk, labeller
+from gangmu.errors import InputOutputError
 from gangmu.labeller import LabelledReport, Labeller
 from gangmu.output import Output
 
@@ -63,7 +65,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
 
     def full(folder: Path, files: dict[str, bytes]) -> str:
         if any("000001" in name for name in files):
-            raise OSError(28, "No space left on device")
+            raise InputOutputError("no room")
         return real(folder, files)
 
     with monkeypatch.context() as patch:
@@ -251,9 +253,13 @@ def test_reports_are_not_written_over(gangmu, checkpoint: Path, tmp_path: Path) 
     for name in ("甲.txt", "乙.txt"):
         (tmp_path / name).write_text(TEXTS[0], encoding="utf-8")
     report = tmp_path / "甲.txt"
+    pyarrow.parquet.write_table(pyarrow.table({"text": TEXTS}), tmp_path / "丙.parquet")
+    (tmp_path / "丁.html").write_text(f'<!doctype html>\n<html lang="zh"><p>{TEXTS[0]}', encoding="utf-8")
     tries = [
         (report, "--output", report),
-        (tmp_path, "--output", tmp_path / "乙.txt", "--format", "text"),
+        (tmp_path, "--output", tmp_path / "乙.txt"),
+        (tmp_path, "--output", tmp_path / "丙.parquet"),
+        (tmp_path, "--output", tmp_path / "丁.html"),
         (report, "--output", tmp_path / "out.jsonl", "--summary", report),
         (report, "--output", tmp_path / "errors.jsonl"),
         (report, "--output", tmp_path / "out.jsonl", "--summary", tmp_path / "errors.jsonl"),
@@ -309,15 +315,77 @@ def test_an_engine_that_fails_ends_the_run_and_no_report_is_given_up(label, tmp_
     assert label()[0] == 0
 
 
-def test_what_is_done_stays_when_its_reports_cannot_be_read_now(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_done_stays_when_nothing_can_be_read_now(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "out").mkdir()
     good = reports.read_bytes()
     assert label(output="out")[0] == 0
     kept = sorted(path.name for path in (tmp_path / "out").iterdir())
     reports.write_bytes(b"{\n")
-    code, _, err = label(output="out")
+    code, _, _ = label(output="out")
     assert code == 65
-    assert "fewer reports than before could be read" in " ".join(err.split())
-    assert sorted(path.name for path in (tmp_path / "out").glob("*")) == kept
+    assert sorted(path.name for path in (tmp_path / "out").glob("*")) == sorted([*kept, "errors.jsonl"])
+    assert label()[0] == 65
+    (tmp_path / "out.jsonl").write_text("rows of before")
+    code, out, err = label()
+    assert (code, out) == (65, b"rows of before")
+    assert "out.jsonl is what it was: nothing could be labelled" in " ".join(err.split())
     reports.write_bytes(good)
     assert label(output="out")[0] == 0
+
+
+def test_reports_that_can_be_read_no_more_leave_nothing_doubled(label, reports, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "out").mkdir()
+    lines = reports.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert label(output="out")[0] == 0
+    for broken in (3, 1):  # a shard less, and as many shards as before
+        reports.write_text("".join(["{\n"] * broken + lines[broken:]), encoding="utf-8")
+        assert label(output="out")[0] == 65
+        parts = sorted((tmp_path / "out").glob("part*"))
+        labelled = [json.loads(line)["report"] for part in parts for line in part.read_bytes().splitlines()]
+        assert list(dict.fromkeys(labelled)) == [f"r{number}" for number in range(broken, 8)]
+        assert len(labelled) == len(label(output=f"{broken}.jsonl")[1].splitlines())
+        assert len((tmp_path / "out/errors.jsonl").read_bytes().splitlines()) == broken
+
+
+def test_what_earlier_runs_wrote_is_no_report(gangmu, checkpoint: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "甲.txt").write_text(TEXTS[0], encoding="utf-8")
+    mine = json.dumps({"report": TEXTS[1], "path": "乙"}, ensure_ascii=False)
+    (tmp_path / "mine.jsonl").write_text(mine, encoding="utf-8")
+    names = ("rows.jsonl", "rows.csv", "rows.parquet", "page.html", "text.txt", "pages/")
+    for name in names:
+        options = ("--format", "html") if name == "pages/" else ()
+        options += ("--summary", tmp_path / f"summary.{name[:4]}.csv")
+        command = ("label", tmp_path, "--model", checkpoint, "--text-field", "report", *options)
+        code, _, err = gangmu(*command, "--output", f"{tmp_path}/{name}")
+        assert (code, "2 reports, 3 sentences" in err) == (0, True), err
+    assert "rows.csv: written by gangmu label, not read as reports" in " ".join(err.split())
+    assert err.count("written by") == 5 + 2  # outputs and summaries
+    code, _, err = gangmu("label", tmp_path / "text.txt", "--model", checkpoint)
+    assert code == 0
+    assert "1 reports, " in err
+
+
+def test_a_fault_that_passes_changes_no_row(label, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    _, whole, _ = label()
+    real = Labeller.label_shard
+    calls: list[int] = []
+
+    def fails_once(self: Labeller, texts: Sequence[str]) -> Iterator[LabelledReport]:
+        calls.append(len(texts))
+        if len(calls) == 1:
+            raise MemoryError
+        yield from real(self, texts)
+
+    monkeypatch.setattr(Labeller, "label_shard", fails_once)
+    assert label(output="again.jsonl")[:2] == (0, whole)
+    assert calls == [3, 3, 3, 2]
+
+
+def test_two_processes_cannot_write_one_page(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / ".page.html.123.part").write_text("half a page")
+    with FileLock(tmp_path / ".page.html.lock"):
+        code, _, err = label(output="page.html")
+    assert code == 75
+    assert "another process writes it" in " ".join(err.split())
+    assert label(output="page.html")[0] == 0
+    assert sorted(path.name for path in tmp_path.glob(".page*")) == []

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet
@@ -209,6 +211,49 @@ def test_output_through_a_link_and_into_a_pipe(gangmu, report: Path, checkpoint:
     assert len(target.read_text(encoding="utf-8").splitlines()) == 3
     gangmu("label", report, "--model", checkpoint, "--output", "/dev/null")
     assert Path("/dev/null").is_char_device()
+
+
+def test_the_ending_of_the_output_says_the_format(gangmu, report: Path, checkpoint: Path, tmp_path: Path) -> None:
+    wanted = {
+        "a.csv": b"\xef\xbb\xbfreport,",
+        "a.parquet": b"PAR1",
+        "a.html": b"<!doctype",
+        "a.txt": b"",
+        "a.dat": b"{",
+    }
+    for name, start in wanted.items():
+        assert gangmu("label", report, "--model", checkpoint, "--output", tmp_path / name)[0] == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert " ".join((tmp_path / "a.txt").read_text(encoding="utf-8").split()).endswith("大家要奋勇争先。")
+    gangmu("label", report, "--model", checkpoint, "--output", tmp_path / "b.csv", "--format", "jsonl")
+    assert (tmp_path / "b.csv").read_bytes().startswith(b'{"report"')
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_standard_output_that_is_full_or_closed(report: Path, checkpoint: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    program = "from gangmu.cli import main; main()"
+    commands = {
+        "split": ["split", str(report)],
+        "label": ["label", str(report), f"--model={checkpoint}", "--engine=torch", "--quiet"],
+    }
+    for arguments in commands.values():
+        command = [sys.executable, "-c", program, *arguments]
+        for variables in (environment, environment | {"PYTHONUNBUFFERED": "1"}):
+            with Path("/dev/full").open("w") as full:
+                found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=variables)
+            assert found.returncode == 74
+            assert "standard output: No space left on device; make room" in " ".join(found.stderr.split())
+            read, write = os.pipe()
+            os.close(read)
+            found = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=variables)
+            os.close(write)
+            assert (found.returncode, found.stderr) == (1, "")
+        piped = subprocess.run(
+            [*command, *["--output", "/dev/stdout"] * (arguments[0] == "label")], capture_output=True
+        )
+        assert piped.returncode == 0
+        assert len(piped.stdout.splitlines()) == 3
 
 
 def test_split_show_cleaning_lists_each_change(gangmu, report: Path) -> None:
