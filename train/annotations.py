@@ -23,7 +23,7 @@ from train.dataset import GoldReport, GoldSentence
 
 log = logging.getLogger(__name__)
 HELD_OUT = 8
-"""Every so many documents one is for dev."""
+"""Every so many documents one is not for training."""
 NOT_CHINESE = re.compile("[^\u3400-\u9fff]")
 
 
@@ -43,6 +43,11 @@ class Annotation(BaseModel):
 def text_hash(text: str) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a document."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_held_out(document: str) -> bool:
+    """Return whether the document of a `text_hash` measures and never trains; more annotations move none."""
+    return int(document[-1], 16) % HELD_OUT == 0
 
 
 def sentence_hash(text: str) -> str:
@@ -106,13 +111,10 @@ def main(
     corpus: Annotated[Path, typer.Option(help="Folder of the corpus.")] = Path("../shared/corpus"),
     annotations: Annotated[Path, typer.Option(help="Labels without text.")] = Path("data/annotations.jsonl"),
 ) -> None:
-    """Write the labelled reports of annotated documents: seven of eight to train on, one for dev.
-
-    Which is a document's own hash's matter, so that more annotations move none from one file to the other.
-    """
+    """Write the labelled reports of annotated documents: those to train on, and those held out, for dev."""
     lines: dict[bool, list[str]] = {True: [], False: []}
     for report in labelled_reports(read_annotations(annotations), corpus):
-        lines[int(report.id[-1], 16) % HELD_OUT == 0].append(report.model_dump_json() + "\n")
+        lines[is_held_out(report.id)].append(report.model_dump_json() + "\n")
     if not any(lines.values()):
         raise DataError(f"{corpus}: holds none of the documents of {annotations}")
     write_whole(output / "train.jsonl", "".join(lines[False]))

@@ -22,7 +22,7 @@ from gangmu.labeller import Labeller, load
 from gangmu.labels import ID_OF, NAMES
 from gangmu.sentences import Sentence, split_sentences
 from gangmu.writing import write_whole
-from train.annotations import read_annotations, text_hash
+from train.annotations import is_held_out, read_annotations, text_hash
 from train.config import DistilConfig
 from train.corpus import corpus_files, raw_documents, source_name
 from train.dataset import GoldReport, GoldSentence
@@ -60,7 +60,7 @@ def distil(config: DistilConfig, runs: Path = RUNS) -> Path:
 
 
 def candidates(config: DistilConfig) -> Iterator[tuple[str, str]]:
-    """Yield (source, text) of the documents without labels, in an order drawn by the seed."""
+    """Yield (source, text) of the documents without labels that are not held out, in an order drawn by the seed."""
     files = {source_name(path, config.corpus): path for path in corpus_files(config.corpus)}
     if absent := sorted(set(config.sources) - set(files)):
         raise UsageError(f"sources: {config.corpus} has no {', '.join(absent)}; it has {', '.join(files)}")
@@ -68,7 +68,8 @@ def candidates(config: DistilConfig) -> Iterator[tuple[str, str]]:
     texts = [(name, text) for name in config.sources for text in raw_documents(files[name])]
     for place in np.random.default_rng(config.seed).permutation(len(texts)):
         name, text = texts[place]
-        if text_hash(text) not in done:
+        document = text_hash(text)
+        if document not in done and not is_held_out(document):
             yield name, text
 
 
