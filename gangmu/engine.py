@@ -106,6 +106,9 @@ class OpenVinoEngine:
         self.folder: Path | None = path.parent
         self.compiled = openvino.Core().compile_model(path, "CPU", properties)
         self.mine = threading.local()
+        # One batch before there are threads: two that give arrays to OpenVINO for the first time at once wait for ever,
+        # one for the interpreter's lock, the other for what that one has begun to set up (one run of 50).
+        self.compiled.create_infer_request().infer([np.ones((1, 4), np.int64), np.ones((1, 4), np.int64)])
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
         """Return the logits [B, T, 5] of a batch."""
