@@ -33,7 +33,7 @@ from gangmu.sentences import split_sentences
 from gangmu.shards import Shards
 from gangmu.sources import total_size
 from gangmu.tables import Wanted
-from gangmu.writing import COLUMNS
+from gangmu.writing import COLUMNS, FULL
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -254,10 +254,11 @@ def run(command: Callable[[], object]) -> None:
         _drop_output()
         sys.exit(GangmuError.exit_code)
     except OSError as error:
-        if error.filename is None:  # reading and writing files have names, and errors of their own
+        words = str(error)
+        if error.errno in FULL and error.filename is None:  # files have names, and errors of their own
             _drop_output()
-            error = OSError(error.errno, f"{error.strerror}; make room and run it again", "standard output")
-        err.print(f"error: {error.filename}: {error.strerror}", markup=False)
+            words = f"standard output: {error.strerror}; make room and run it again"
+        err.print(f"error: {words}", markup=False)
         sys.exit(InputOutputError.exit_code)
 
 

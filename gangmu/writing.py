@@ -169,11 +169,11 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     They go through a temporary file beside it. A link is followed, and what is no plain file (a pipe, /dev/null) is
     written to, not replaced.
     """
-    target = path if path.exists() and not path.is_file() else path.resolve()  # /dev/stdout leads to no path
+    target = path.resolve()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
+        if path.exists() and not path.is_file():  # not `target`: /dev/stdout resolves to the name of no file
+            with path.open("wb") as stream:
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from gangmu.cli import run
+
 COLUMNS = ["report", "path", "paragraph", "sentence", "start", "end", "text", "label", "score", "scores"]
 COLUMNS += ["also", "abstained", "model"]
 
@@ -254,6 +256,15 @@ def test_standard_output_that_is_full_or_closed(report: Path, checkpoint: Path) 
         )
         assert piped.returncode == 0
         assert len(piped.stdout.splitlines()) == 3
+
+
+def test_an_error_of_a_library_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def breaks() -> None:
+        raise OSError("no weights named pytorch_model.bin")
+
+    with pytest.raises(SystemExit) as stopped:
+        run(breaks)
+    assert (stopped.value.code, capsys.readouterr().err) == (74, "error: no weights named pytorch_model.bin\n")
 
 
 def test_split_show_cleaning_lists_each_change(gangmu, report: Path) -> None:
