@@ -45,9 +45,7 @@ def build_model(shape: EncoderShape, encoder: Encoder, longest: int) -> ModernBe
         attn_implementation="sdpa",
         **special_ids(encoder),
     )
-    model = ModernBertForMaskedLM(config)
-    model.sparse_prediction = True  # not in the config: others expect logits at every position
-    return model
+    return ModernBertForMaskedLM(config)
 
 
 def load_model(folder: Path, longest: int) -> PreTrainedModel:
@@ -60,8 +58,6 @@ def load_model(folder: Path, longest: int) -> PreTrainedModel:
         raise CheckpointError(f"start: {folder} is no encoder folder that can be read: {error}") from error
     if longest > (most := model.config.max_position_embeddings):
         raise UsageError(f"training.final_length: {longest} tokens, but {folder} reads at most {most}")
-    if isinstance(model, ModernBertForMaskedLM):
-        model.sparse_prediction = True
     return model
 
 

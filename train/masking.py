@@ -1,11 +1,13 @@
 """Sequences -> masked inputs -> loss: the objective of pre-training, the same on one processor or many."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
+from transformers import ModernBertForMaskedLM, PreTrainedModel
 
 from gangmu.encoding import SPECIALS, Encoder
 from train.config import PretrainingConfig
@@ -60,21 +62,35 @@ def masked_logits(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (logits [n, vocabulary], wanted ids [n]) of the n masked tokens.
 
-    ModernBERT computes its output layer there alone (sparse_prediction); other encoders compute it everywhere.
+    Of ModernBERT the output layer is computed there alone. Its own sparse_prediction, which does so too, wants the
+    labels and then computes a loss that nobody asked for: 11 against 14 thousand tokens a second on 2 cores with AMX.
     """
     device = next(model.parameters()).device
-    target = torch.from_numpy(labels).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(precision, device)):
-        # ModernBERT is sparse only when it is given labels
-        logits = model(input_ids=torch.from_numpy(inputs).to(device), labels=target).logits
+    ids, target = torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
     chosen = target != IGNORED
-    return (logits if logits.ndim == 2 else logits[chosen]).float(), target[chosen]
+    with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(precision, device)):
+        if isinstance(model, ModernBertForMaskedLM):
+            hidden = model.base_model(input_ids=ids).last_hidden_state[chosen]
+            return model.decoder(model.head(hidden)), target[chosen]
+        return model(input_ids=ids).logits[chosen], target[chosen]
 
 
-def masked_loss(model: torch.nn.Module, inputs: Ids, labels: Ids, precision: str, count: int) -> torch.Tensor:
+def masked_loss(
+    model: torch.nn.Module, inputs: Ids, labels: Ids, config: PretrainingConfig, count: int
+) -> torch.Tensor:
     """Return the cross entropy summed over these masked tokens and divided by `count`, those of the whole step."""
-    logits, wanted = masked_logits(model, inputs, labels, precision)
-    return cross_entropy(logits, wanted, reduction="sum") / count
+    loss = _compiled_loss() if config.compile else _summed_loss
+    return loss(*masked_logits(model, inputs, labels, config.precision)) / count
+
+
+def _summed_loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits.float(), wanted, reduction="sum")
+
+
+@cache
+def _compiled_loss() -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the same as one kernel: the logits, 16 k a token, are read twice, not six times (14 to 16 k tokens/s)."""
+    return torch.compile(_summed_loss, dynamic=True)
 
 
 def held_out_scores(model: PreTrainedModel, corpus: Corpus, config: PretrainingConfig) -> HeldOut:
@@ -86,7 +102,7 @@ def held_out_scores(model: PreTrainedModel, corpus: Corpus, config: PretrainingC
         for start in range(0, len(inputs), 32):
             rows = slice(start, start + 32)
             logits, wanted = masked_logits(model, inputs[rows], labels[rows], config.precision)
-            loss += float(cross_entropy(logits, wanted, reduction="sum"))
+            loss += float(_summed_loss(logits, wanted))
             right += float((logits.argmax(-1) == wanted).sum())
             count += len(wanted)
     model.train()

@@ -88,7 +88,7 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = rate(self.step, steps, settings)
         total = int(here.total(float((labels != IGNORED).sum())))
-        loss = masked_loss(self.model, inputs, labels, settings.precision, total)
+        loss = masked_loss(self.model, inputs, labels, settings, total)
         loss.backward()
         here.add_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -134,7 +134,7 @@ def test_a_start_from_characters_goes_on_with_words(corpus: Path, tmp_path: Path
     word = next(token for token in tokens if len(token) == LONGEST_WORD)
     torch.testing.assert_close(given[tokens[word]], vectors[[characters[char] for char in word]].mean(0))
     assert run.model.config.vocab_size == len(tokens)
-    run.model.eval().sparse_prediction = False
+    run.model.eval()
     sentence, known = "要健全制度", [char for char in characters if char in tokens]
     with torch.inference_mode():
         theirs = before(input_ids=torch.tensor([[characters[char] for char in sentence]])).logits
