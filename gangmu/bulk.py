@@ -1,14 +1,9 @@
 """Many reports -> labelled shards, in order, with any number of processes, each report's fault its own."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -82,9 +77,15 @@ class Pool(NamedTuple):
     size: int
 
 
-def label_shard(labeller: Labeller, job: Job, shard: Shard) -> Result:
-    """Return the result of a shard; its file is written when the job has a folder."""
-    named, faults = _labelled(labeller, shard.reports)
+def label_shard(labeller: Labeller, job: Job, shard: Shard, ending: Collection[int] = ()) -> Result:
+    """Return the result of a shard; its file is written when the job has a folder.
+
+    `ending`: places in the shard of reports that are not labelled, since they end the process that tries.
+    """
+    tried = [report for place, report in enumerate(shard.reports) if place not in ending]
+    named, faults = _labelled(labeller, tried) if tried else ([], [])
+    left = [shard.reports[place] for place in ending]
+    faults += [f"{r.path}: report {r.id} {UNLABELLED}: it ends the process that labels it" for r in left]
     counts = []
     for report, found in named:
         tally = Counter(sentence.label for sentence in found.sentences)
@@ -155,7 +156,7 @@ def results(
 ) -> Iterator[Result]:
     """Yield what comes of each shard, in order; those that `kept` holds already are not computed again."""
     waiting: deque[tuple[Shard, Future[Result] | Result]] = deque()
-    with workers as pool, _named_faults(waiting):
+    with workers as pool:
         for number, run in enumerate(shards(reports, lambda report: len(report.text))):
             shard = Shard(number, run, input_hash(run), meter.read)
             done = kept.found(number, shard.input) if kept else None
@@ -169,19 +170,6 @@ def results(
             waiting.popleft()
 
 
-@contextmanager
-def _named_faults(waiting: "deque[tuple[Shard, Future[Result] | Result]]") -> Iterator[None]:
-    """Say in words that a worker process is gone, and which reports it may have had."""
-    try:
-        yield
-    except BrokenProcessPool as error:
-        words = "a worker process ended, killed for lack of memory most often: try fewer --workers, or start it again"
-        if waiting:
-            first, last = waiting[0][0].reports[0], waiting[-1][0].reports[-1]
-            words += f"; at work were the reports from {first.path} {first.id} to {last.path} {last.id}"
-        raise GangmuError(words) from error
-
-
 def _result(waited: "Future[Result] | Result", kept: Shards | None) -> Result:
     if isinstance(waited, Result):
         return waited
@@ -190,45 +178,3 @@ def _result(waited: "Future[Result] | Result", kept: Shards | None) -> Result:
         write_shard(kept.folder, result.files)
         kept.add(result.done)
     return result
-
-
-@contextmanager
-def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
-    """Yield what has a shard labelled beside the reading: by a thread here, or by processes."""
-    pool: Executor
-    if job.workers == 1:
-        pool = ThreadPoolExecutor(1)
-        submit = lambda shard: pool.submit(label_shard, labeller, job, shard)  # noqa: E731
-    else:
-        pool = ProcessPoolExecutor(job.workers, multiprocessing.get_context("spawn"), _start, (job,))
-        submit = lambda shard: pool.submit(_label_there, shard)  # noqa: E731
-    try:
-        yield Pool(submit, job.workers)
-    except BaseException:
-        labeller.stopped.set()  # what is being computed here ends at its next batch
-        for process in list(getattr(pool, "_processes", {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_here: list[tuple[Labeller, Job]] = []
-"""What a worker process was started with."""
-
-
-def _start(job: Job) -> None:
-    """Load the model in a worker process, which ends with the process that started it, however that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _here.append((job.labeller(), job))
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
-
-
-def _label_there(shard: Shard) -> Result:
-    return label_shard(*_here[0], shard)

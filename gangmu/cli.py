@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from gangmu.bulk import Job, Result, local_workers, no_sentence, results
+from gangmu.bulk import Job, Result, no_sentence, results
 from gangmu.checkpoint import COMPILED, checkpoint_hash, load_checkpoint
 from gangmu.choice import EngineName, name_of
 from gangmu.cleaning import changes
@@ -33,6 +33,7 @@ from gangmu.sentences import split_sentences
 from gangmu.shards import Shards
 from gangmu.sources import total_size
 from gangmu.tables import Wanted
+from gangmu.workers import local_workers
 from gangmu.writing import COLUMNS, FULL
 
 app = typer.Typer(

@@ -11,9 +11,9 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from gangmu.bulk import Job, Pool, Result, Shard, label_shard
 from gangmu.checkpoint import COMPILED
 from gangmu.errors import GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
+from gangmu.workers import label_carefully
 
 log = logging.getLogger(__name__)
-TRIES = 5
-"""Times that a shard is given to an actor, when the one that had it is lost."""
+TRIES = 3
+"""Times that a shard is given to an actor, when the one that had it is lost; then it gets one to itself."""
 
 
 class _Worker:
@@ -44,18 +45,21 @@ class _Worker:
     def ping(self) -> None:
         """Return when the labeller is ready."""
 
-    def label(self, shard: Shard) -> Result:
+    def label(self, shard: Shard, ending: Sequence[int] = ()) -> Result:
         """Return the result of a shard with its files in it, for the driver to write."""
-        return label_shard(self.labeller, self.job, shard)
+        return label_shard(self.labeller, self.job, shard, ending)
 
 
 class _Crew:
     """The actors of a run: a shard goes to one that is there; when that one is lost, to another."""
 
-    def __init__(self, ray: Any, start: Callable[[], Any], count: int) -> None:
+    def __init__(self, ray: Any, start: Callable[..., Any], count: int) -> None:
         """Start `count` actors and wait for the first; GangmuError when none of them can label."""
         self.ray = ray
         self.start = start
+        self.careful = ThreadPoolExecutor(1)
+        self.single: Any = None
+        """An actor beside the others, for what is labelled with care."""
         self.lock = threading.RLock()
         self.busy: dict[Any, int] = {}
         """Shards that each actor has, of those that answered."""
@@ -132,8 +136,30 @@ class _Crew:
             result.set_result(answer.result())
         elif lost and tries > 1:
             self._give(shard, result, tries - 1)
+        elif lost:
+            with suppress(RuntimeError):  # the run is being stopped
+                self.careful.submit(self._carefully, shard, result)
         else:
             result.set_exception(GangmuError(f"shard {shard.number} on the cluster: {error}"))
+
+    def _carefully(self, shard: Shard, result: "Future[Result]") -> None:
+        try:
+            result.set_result(label_carefully(shard, self._attempt, self.ray.exceptions.RayActorError))
+        except BaseException as error:
+            result.set_exception(error)
+
+    def _attempt(self, shard: Shard, ending: Sequence[int]) -> Result:
+        self.single = self.single or self.start(num_cpus=0)  # it need not wait for a core that the others have
+        try:
+            found: Result = self.ray.get(self.single.label.remote(shard, ending))
+        except self.ray.exceptions.RayActorError:
+            self.single = None
+            raise
+        return found
+
+    def close(self) -> None:
+        """Begin nothing any more."""
+        self.careful.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
@@ -150,9 +176,13 @@ def ray_workers(job: Job, labeller: Labeller, address: str) -> Iterator[Pool]:
         files = ray.put({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
         actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
         there = replace(job, folder=None)
-        crew = _Crew(ray, lambda: actor.remote(folder.resolve().name, files, there), count)
+        start = lambda **options: actor.options(**options).remote(folder.resolve().name, files, there)  # noqa: E731
+        crew = _Crew(ray, start, count)
         log.info("%d actors on %s", count, ray.get_runtime_context().gcs_address)
-        yield Pool(crew.submit, 2 * count)
+        try:
+            yield Pool(crew.submit, 2 * count)
+        finally:
+            crew.close()
     finally:
         ray.shutdown()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gangmu.bulk import Job, Result, local_workers, results
+from gangmu.bulk import Job, Result, results
 from gangmu.choice import EngineName
 from gangmu.encoding import Batch
 from gangmu.engine import Engine
@@ -21,6 +21,7 @@ from gangmu.output import Output
 from gangmu.reading import Meter, read_reports
 from gangmu.sentences import split_sentences
 from gangmu.shards import Shards
+from gangmu.workers import local_workers
 from gangmu.writing import write_whole
 from train.drawing import drawing
 from train.measured import measured

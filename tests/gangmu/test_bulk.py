@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 from filelock import FileLock
 
-from gangmu import bulk, labeller
+from gangmu import bulk, labeller, workers
 from gangmu.errors import InputOutputError
 from gangmu.labeller import LabelledReport, Labeller
 from gangmu.output import Output
@@ -33,13 +33,13 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the shards that were computed, not found."""
     seen: list[int] = []
-    real = bulk.label_shard
+    real = workers.label_shard
 
     def noted(labeller: Labeller, job: bulk.Job, shard: bulk.Shard) -> bulk.Result:
         seen.append(shard.number)
         return real(labeller, job, shard)
 
-    monkeypatch.setattr(bulk, "label_shard", noted)
+    monkeypatch.setattr(workers, "label_shard", noted)
     return seen
 
 

@@ -65,7 +65,7 @@ def test_a_cluster_gives_the_bytes_of_one_process_whatever_is_killed(start, loca
 
     slow = COMMAND.replace("main()\n", "import gangmu.cluster as c\n")
     slow += "real = c._Worker.label\nimport time\n"
-    slow += "c._Worker.label = lambda self, shard: (time.sleep(1), real(self, shard))[1]\nmain()\n"
+    slow += "c._Worker.label = lambda self, *shard: (time.sleep(1), real(self, *shard))[1]\nmain()\n"
     process = start("actor.jsonl", *cluster, code=slow)
     parts = tmp_path / "actor.jsonl.parts"
     until(lambda: len(list(parts.glob("part-*"))) >= 2)
@@ -107,13 +107,13 @@ def test_a_poisoned_row_costs_itself(start, local, tmp_path) -> None:  # type: i
     code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
         "main()\n",
         f"""
-def poisoned(self, shard):
+def poisoned(self, shard, ending=()):
     real = self.labeller.label_shard
     def label(texts):
         assert not any({POISON!r} in text for text in texts), "poison"
         return real(texts)
     self.labeller.label_shard = label
-    found = c.label_shard(self.labeller, self.job, shard)
+    found = c.label_shard(self.labeller, self.job, shard, ending)
     self.labeller.label_shard = real
     return found
 c._Worker.label = poisoned
@@ -127,6 +127,31 @@ main()
     kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
     assert (tmp_path / "poison.jsonl").read_text(encoding="utf-8").splitlines() == kept
     assert "r17" in (tmp_path / "errors.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_row_that_ends_its_actor_costs_itself(start, local, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "reports.jsonl"
+    rows = path.read_text(encoding="utf-8").replace('"r17", "text": "', f'"r17", "text": "{POISON}')
+    path.write_text(rows, encoding="utf-8")
+    code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
+        "main()\n",
+        f"""
+def deadly(self, shard, ending=()):
+    tried = [report for place, report in enumerate(shard.reports) if place not in ending]
+    if any({POISON!r} in report.text for report in tried):
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+    return c.label_shard(self.labeller, self.job, shard, ending)
+c._Worker.label = deadly
+main()
+""",
+    )
+    process = start("deadly.jsonl", "--cluster", "auto", "--workers", "2", code=code)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 65, err
+    assert "report r17 cannot be labelled: it ends the process that labels it" in err
+    kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
+    assert (tmp_path / "deadly.jsonl").read_text(encoding="utf-8").splitlines() == kept
 
 
 @pytest.mark.parametrize("broken", [1, 2])

@@ -1,0 +1,178 @@
+"""What labels the shards on this machine: a thread, or processes; one that ends costs the report that ended it."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from gangmu.bulk import Job, Pool, Result, Shard, label_shard
+from gangmu.errors import GangmuError
+from gangmu.labeller import Labeller
+
+log = logging.getLogger(__name__)
+Attempt = Callable[[Shard, Sequence[int]], Result]
+"""`label_shard` in a process of its own, started where there is none."""
+
+
+@contextmanager
+def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
+    """Yield what has a shard labelled beside the reading: by a thread here, or by processes."""
+    workers = _Thread(job, labeller) if job.workers == 1 else _Processes(job)
+    try:
+        yield Pool(workers.submit, job.workers)
+    except BaseException:
+        workers.stop()
+        raise
+    finally:
+        workers.close()
+
+
+class _Thread:
+    def __init__(self, job: Job, labeller: Labeller) -> None:
+        self.job = job
+        self.labeller = labeller
+        self.pool = ThreadPoolExecutor(1)
+
+    def submit(self, shard: Shard) -> "Future[Result]":
+        return self.pool.submit(label_shard, self.labeller, self.job, shard)
+
+    def stop(self) -> None:
+        self.labeller.stopped.set()  # what is being computed ends at its next batch
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+
+class _Processes:
+    """The processes of a run. When one ends, all are started anew, and what they had is labelled with care."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.pool = _started(job)
+        self.careful = ThreadPoolExecutor(1)
+        self.single: ProcessPoolExecutor | None = None
+        """Of one process, for what is labelled with care."""
+        self.stopped = False
+
+    def submit(self, shard: Shard) -> "Future[Result]":
+        """Return the result of a shard to be."""
+        try:
+            found = self.pool.submit(_label_there, shard)
+        except BrokenProcessPool:
+            self.pool = _started(self.job)
+            found = self.pool.submit(_label_there, shard)
+        result: Future[Result] = Future()
+        found.add_done_callback(lambda answer: self._came(shard, result, answer))
+        return result
+
+    def _came(self, shard: Shard, result: "Future[Result]", answer: "Future[Result]") -> None:
+        if answer.cancelled():
+            result.cancel()
+        elif isinstance(answer.exception(), BrokenProcessPool):
+            with suppress(RuntimeError):  # the run is being stopped
+                self.careful.submit(self._carefully, shard, result)
+        elif error := answer.exception():
+            result.set_exception(error)
+        else:
+            result.set_result(answer.result())
+
+    def _carefully(self, shard: Shard, result: "Future[Result]") -> None:
+        first, last = shard.reports[0], shard.reports[-1]
+        log.warning(
+            "a worker process ended, for lack of memory most often (then try fewer --workers); what it may have had, "
+            "%s %s to %s %s, is labelled again by itself",
+            *(first.path, first.id, last.path, last.id),
+        )
+        try:
+            result.set_result(label_carefully(shard, self._attempt, BrokenProcessPool))
+        except BaseException as error:
+            result.set_exception(error)
+
+    def _attempt(self, shard: Shard, ending: Sequence[int]) -> Result:
+        if self.stopped:
+            raise InterruptedError("labelling was stopped")
+        self.single = self.single or _started(replace(self.job, folder=None, workers=1))
+        try:
+            return self.single.submit(_label_there, shard, ending).result()
+        except BrokenProcessPool:
+            self.single = None
+            raise
+
+    def stop(self) -> None:
+        """End the processes at once."""
+        self.stopped = True
+        self.careful.shutdown(wait=False, cancel_futures=True)
+        for pool in filter(None, (self.pool, self.single)):
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+
+    def close(self) -> None:
+        """Wait until what was begun has ended."""
+        self.pool.shutdown(cancel_futures=True)
+        self.careful.shutdown(cancel_futures=True)
+        if self.single:
+            self.single.shutdown()
+
+
+def label_carefully(shard: Shard, attempt: Attempt, lost: type[Exception]) -> Result:
+    """Return the result of a shard whose process ended, without the reports that end one by themselves.
+
+    `lost` is what `attempt` raises when its process ends. GangmuError when that is no report's fault.
+    """
+    with suppress(lost):
+        return attempt(shard, ())
+    places = range(len(shard.reports))
+    ending = [place for place in places if _ends(shard, attempt, lost, [p for p in places if p != place])]
+    plain = shard._replace(reports=[replace(shard.reports[0], text="会议召开。")])
+    if len(ending) < len(places) or not _ends(plain, attempt, lost, ()):
+        with suppress(lost):
+            return attempt(shard, ending)
+    raise GangmuError(
+        f"worker processes end, whatever they label, at {shard.reports[0].path} {shard.reports[0].id}: killed for lack "
+        "of memory most often; try --workers 1, or start it again where there is more"
+    )
+
+
+def _ends(shard: Shard, attempt: Attempt, lost: type[Exception], others: Sequence[int]) -> bool:
+    try:
+        attempt(shard, others)
+    except lost:
+        return True
+    return False
+
+
+def _started(job: Job) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(job.workers, multiprocessing.get_context("spawn"), _start, (job,))
+
+
+_here: list[tuple[Labeller, Job] | Exception] = []
+"""What a worker process was started with, or why it could not be."""
+
+
+def _start(job: Job) -> None:
+    """Load the model in a worker process, which ends with the process that started it, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _here.append((job.labeller(), job))
+    except Exception as error:  # an initializer that fails would be reported as a process that was killed
+        _here.append(error)
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _label_there(shard: Shard, ending: Sequence[int] = ()) -> Result:
+    if isinstance(here := _here[0], Exception):
+        raise GangmuError(f"a worker process could not load the model: {type(here).__name__}: {here}") from here
+    labeller, job = here
+    return label_shard(labeller, job, shard, ending)
