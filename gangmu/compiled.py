@@ -28,7 +28,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import load_file, save_file
 
-from gangmu.checkpoint import COMPILED, MODEL_ONNX, NGRAMS, Checkpoint, checkpoint_hash, replacing, write_sums
+from gangmu.checkpoint import (
+    COMPILED,
+    MODEL_ONNX,
+    NGRAMS,
+    Checkpoint,
+    checkpoint_hash,
+    file_hash,
+    replacing,
+    write_sums,
+)
 from gangmu.engine import Engine, OnnxEngine, OpenVinoEngine, TorchEngine
 from gangmu.errors import GangmuError, UsageError
 
@@ -249,7 +258,8 @@ def _cache(checkpoint: Checkpoint, what: str, package: str) -> Path:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError as error:
         raise UsageError(f"no folder for the cache: {error}; set XDG_CACHE_HOME") from error
-    versions = [_version(package), importlib.metadata.version("gangmu")]
+    made_by = file_hash(Path(__file__).with_name("export.py"))
+    versions = [_version(package), importlib.metadata.version("gangmu"), made_by]
     key = json.dumps([checkpoint_hash(checkpoint.folder), what, *versions, processor()])
     return root / "gangmu" / f"{what}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ class Batch:
     """[B, T]"""
     pool: NDArray[np.float32]
     """[B, S, T]: row s averages the tokens at which sentence s is read; see `sentence_logits`."""
+
+
+class Row(NamedTuple):
+    """A window as ids."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+    """Where each sentence to label is read: first token, and the one after the last."""
 
 
 class Encoder:
@@ -99,11 +108,19 @@ class Encoder:
         return found
 
     def encode(self, windows: Sequence[Window], settings: TextSettings) -> Batch:
-        """Return the batch of `windows`: `[CLS] [MASK] s1 [SEP] [MASK] s2 [SEP] …`, `settings.masks` a sentence.
+        """Return the batch of `windows`, see `rows`."""
+        return self.batch(self.rows(windows, settings))
+
+    def rows(self, windows: Sequence[Window], settings: TextSettings) -> list[Row]:
+        """Return `[CLS] [MASK] s1 [SEP] [MASK] s2 [SEP] …` of each window, `settings.masks` a sentence.
 
         A sentence too long for the window loses its middle; context that does not fit beside it is left out.
         """
-        rows = [self._row(self.token_ids(window.sentences), window, settings) for window in windows]
+        ids = iter(self.token_ids([sentence for window in windows for sentence in window.sentences]))
+        return [self._row([next(ids) for _ in window.sentences], window, settings) for window in windows]
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        """Return rows as arrays, padded to the longest."""
         longest = max(len(ids) for ids, _ in rows)
         most = max(len(spans) for _, spans in rows)
         input_ids = np.full((len(rows), longest), self.pad, dtype=np.int64)
@@ -116,10 +133,8 @@ class Encoder:
                 pool[index, row, start:end] = 1 / (end - start)
         return Batch(input_ids, attention_mask, pool)
 
-    def _row(
-        self, sentences: list[list[int]], window: Window, settings: TextSettings
-    ) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the ids of a window and the tokens at which each sentence to label is read."""
+    def _row(self, sentences: list[list[int]], window: Window, settings: TextSettings) -> Row:
+        """Return the row of a window whose sentences have these ids."""
         limit, marks = settings.window, settings.marks
         sentences = [_cut_middle(ids, limit - 1 - marks) for ids in sentences]
         first, last = window.first, window.last
@@ -138,7 +153,7 @@ class Encoder:
             ids += [*[self.mask] * settings.masks, *sentences[index], self.sep]
             if first <= index < last:
                 spans.append((start, start + settings.masks if settings.masks else len(ids)))
-        return ids, spans
+        return Row(ids, spans)
 
 
 def _lone_characters(tokenizer: Tokenizer) -> NDArray[np.int32]:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,12 +13,11 @@ from numpy.typing import NDArray
 
 from gangmu.checkpoint import Checkpoint, load_checkpoint
 from gangmu.choice import EngineName, load_engine
-from gangmu.encoding import sentence_logits
+from gangmu.encoding import Row, sentence_logits
 from gangmu.engine import Engine
 from gangmu.labels import NAMES
 from gangmu.sentences import split_sentences
-from gangmu.settings import TextSettings
-from gangmu.windows import Window, windows
+from gangmu.windows import windows
 
 BATCH_TOKENS = 4096
 """Tokens a batch at most, padding included; larger ones are no faster on a CPU."""
@@ -28,8 +26,6 @@ SHARD_CHARACTERS = 2_000_000
 """A shard is so many reports, or fewer with so many characters: its windows are sorted by length together, and no batch
 reaches beyond it, so that what a report gets depends on nothing else."""
 T = TypeVar("T")
-Placed = tuple[int, Window]
-"""A window and the number of its report."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Labeller:
         self.checkpoint = checkpoint
         self.engine = engine
         self.four = four
-        self.threads = threads
+        self.pool = ThreadPoolExecutor(threads, initializer=engine.start_thread) if threads else None
         self.stopped = threading.Event()
         """Set by who no longer waits for an answer; the next batch raises InterruptedError."""
 
@@ -103,36 +99,32 @@ class Labeller:
 
         Evaluation and labelling both come through here, so they cannot disagree.
         """
-        settings = self.checkpoint.settings
+        settings, encoder = self.checkpoint.settings, self.checkpoint.encoder
         places = [
             (report, window) for report, sentences in enumerate(reports) for window in windows(sentences, settings)
         ]
-        places.sort(key=lambda place: -_length(place[1], settings))
-        batches = list(_batches(places, settings))
-        computed = self._pool.map(self._batch_logits, batches) if self.threads else map(self._batch_logits, batches)
-        rows: dict[tuple[int, int], NDArray[np.float32]] = {}
-        for batch, pooled in zip(batches, computed, strict=True):
-            for (report, window), logits in zip(batch, pooled, strict=True):
-                rows[report, window.start] = logits[: window.last - window.first]
+        rows = encoder.rows([window for _, window in places], settings)
+        order = sorted(range(len(places)), key=lambda place: -len(rows[place].ids))
+        batches = list(_batches([rows[place] for place in order]))
+        computed = self.pool.map(self._batch_logits, batches) if self.pool else map(self._batch_logits, batches)
+        found: dict[tuple[int, int], NDArray[np.float32]] = {}
+        for place, logits in zip(order, (row for batch in computed for row in batch), strict=True):
+            report, window = places[place]
+            found[report, window.start] = logits[: window.last - window.first]
         parts: list[list[NDArray[np.float32]]] = [[np.zeros((0, len(NAMES)), np.float32)] for _ in reports]
-        for (report, _), logits in sorted(rows.items(), key=lambda row: row[0]):
+        for (report, _), logits in sorted(found.items(), key=lambda item: item[0]):
             parts[report].append(logits)
-        found = [np.concatenate(pieces) for pieces in parts]
+        whole = [np.concatenate(pieces) for pieces in parts]
         if (ngrams := self.checkpoint.ngrams) is None:
-            return found
-        return [logits + ngrams.logits(sentences) for logits, sentences in zip(found, reports, strict=True)]
+            return whole
+        return [logits + ngrams.logits(sentences) for logits, sentences in zip(whole, reports, strict=True)]
 
-    def _batch_logits(self, batch: Sequence[Placed]) -> NDArray[np.float32]:
+    def _batch_logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """Return the logits [B, S, 5] of the sentences of a batch of windows."""
         if self.stopped.is_set():
             raise InterruptedError("labelling was stopped")
-        settings = self.checkpoint.settings
-        encoded = self.checkpoint.encoder.encode([window for _, window in batch], settings)
-        return sentence_logits(encoded.pool, self.engine.logits(encoded))
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.threads, initializer=self.engine.start_thread)
+        batch = self.checkpoint.encoder.batch(rows)
+        return sentence_logits(batch.pool, self.engine.logits(batch))
 
 
 def load(
@@ -148,6 +140,7 @@ def load(
     `gangmu.choice.load_engine`; a compiled folder has its own.
     """
     checkpoint = load_checkpoint(Path(folder), sha256)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # every core has a batch; they would wait for one another
     threads = threads or cores()
     return Labeller(checkpoint, load_engine(checkpoint, engine, threads), four, threads)
 
@@ -171,14 +164,10 @@ def shards(reports: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]
         yield shard
 
 
-def _length(window: Window, settings: TextSettings) -> int:
-    return 1 + sum(len(sentence) + settings.marks for sentence in window.sentences)
-
-
-def _batches(places: list[Placed], settings: TextSettings) -> Iterator[list[Placed]]:
+def _batches(rows: list[Row]) -> Iterator[list[Row]]:
     """Yield runs of windows, longest first, whose padded size stays within the token budget."""
     start = 0
-    while start < len(places):
-        count = max(1, BATCH_TOKENS // _length(places[start][1], settings))
-        yield places[start : start + count]
+    while start < len(rows):
+        count = max(1, BATCH_TOKENS // len(rows[start].ids))
+        yield rows[start : start + count]
         start += count

@@ -1,4 +1,4 @@
-"""What labels the shards on this machine: a thread, or processes; one that ends costs the report that ended it."""
+"""What labels the shards on this machine: threads, or processes; one that ends costs the report that ended it."""
 
 import logging
 import multiprocessing
@@ -22,10 +22,10 @@ Attempt = Callable[[Shard, Sequence[int]], Result]
 
 @contextmanager
 def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
-    """Yield what has a shard labelled beside the reading: by a thread here, or by processes."""
-    workers = _Thread(job, labeller) if job.workers == 1 else _Processes(job)
+    """Yield what has a shard labelled beside the reading: by threads here, or by processes."""
+    workers = _Threads(job, labeller) if job.workers == 1 else _Processes(job)
     try:
-        yield Pool(workers.submit, job.workers)
+        yield Pool(workers.submit, workers.size)
     except BaseException:
         workers.stop()
         raise
@@ -33,11 +33,15 @@ def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
         workers.close()
 
 
-class _Thread:
+class _Threads:
+    """Two threads of this process: the batches of one shard are computed while the rows of the other are made."""
+
+    size = 2
+
     def __init__(self, job: Job, labeller: Labeller) -> None:
         self.job = job
         self.labeller = labeller
-        self.pool = ThreadPoolExecutor(1)
+        self.pool = ThreadPoolExecutor(self.size)
 
     def submit(self, shard: Shard) -> "Future[Result]":
         return self.pool.submit(label_shard, self.labeller, self.job, shard)
@@ -54,6 +58,7 @@ class _Processes:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.size = job.workers
         self.pool = _started(job)
         self.careful = ThreadPoolExecutor(1)
         self.single: ProcessPoolExecutor | None = None
