@@ -83,7 +83,7 @@ def label_shard(labeller: Labeller, job: Job, shard: Shard, ending: Collection[i
     `ending`: places in the shard of reports that are not labelled, since they end the process that tries.
     """
     tried = [report for place, report in enumerate(shard.reports) if place not in ending]
-    named, faults = _labelled(labeller, tried) if tried else ([], [])
+    named, faults = _labelled(labeller, tried)
     left = [shard.reports[place] for place in ending]
     faults += [f"{r.path}: report {r.id} {UNLABELLED}: it ends the process that labels it" for r in left]
     counts = []
@@ -112,6 +112,8 @@ def _labelled(labeller: Labeller, reports: Sequence[RawReport]) -> tuple[list[Na
     Reports that break the labelling alone are left out, and the others labelled together: with int8, whose scales are
     taken from a batch, scores depend on what else is in it (18 of 25 rows, by 0.035 at most).
     """
+    if not reports:
+        return [], []
     fault: Exception | None = None
     for _ in range(2):  # again, for a fault that passes, such as a lack of memory
         try:
@@ -126,7 +128,7 @@ def _labelled(labeller: Labeller, reports: Sequence[RawReport]) -> tuple[list[Na
     broken = [any(UNLABELLED in fault for fault in faults) for _, faults in alone]
     if any(broken):
         sound = [report for report, is_broken in zip(reports, broken, strict=True) if not is_broken]
-        named, faults = _labelled(labeller, sound) if sound else ([], [])
+        named, faults = _labelled(labeller, sound)
         return named, [f for (_, some), b in zip(alone, broken, strict=True) if b for f in some] + faults
     return [named for some, _ in alone for named in some], [fault for _, some in alone for fault in some]
 

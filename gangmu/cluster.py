@@ -12,8 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gangmu.bulk import Job, Pool, Result, Shard, label_shard
 from gangmu.checkpoint import COMPILED
 from gangmu.errors import GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
-from gangmu.workers import label_carefully
+from gangmu.workers import Careful
 
 log = logging.getLogger(__name__)
 TRIES = 3
@@ -57,9 +57,9 @@ class _Crew:
         """Start `count` actors and wait for the first; GangmuError when none of them can label."""
         self.ray = ray
         self.start = start
-        self.careful = ThreadPoolExecutor(1)
-        self.single: Any = None
-        """An actor beside the others, for what is labelled with care."""
+        single = lambda: start(num_cpus=0)  # noqa: E731  # it need not wait for a core that the others have
+        label = lambda actor, shard, ending: ray.get(actor.label.remote(shard, ending))  # noqa: E731
+        self.careful: Careful[Any] = Careful(single, label, ray.exceptions.RayActorError)
         self.lock = threading.RLock()
         self.busy: dict[Any, int] = {}
         """Shards that each actor has, of those that answered."""
@@ -137,29 +137,9 @@ class _Crew:
         elif lost and tries > 1:
             self._give(shard, result, tries - 1)
         elif lost:
-            with suppress(RuntimeError):  # the run is being stopped
-                self.careful.submit(self._carefully, shard, result)
+            self.careful.take(shard, result)
         else:
             result.set_exception(GangmuError(f"shard {shard.number} on the cluster: {error}"))
-
-    def _carefully(self, shard: Shard, result: "Future[Result]") -> None:
-        try:
-            result.set_result(label_carefully(shard, self._attempt, self.ray.exceptions.RayActorError))
-        except BaseException as error:
-            result.set_exception(error)
-
-    def _attempt(self, shard: Shard, ending: Sequence[int]) -> Result:
-        self.single = self.single or self.start(num_cpus=0)  # it need not wait for a core that the others have
-        try:
-            found: Result = self.ray.get(self.single.label.remote(shard, ending))
-        except self.ray.exceptions.RayActorError:
-            self.single = None
-            raise
-        return found
-
-    def close(self) -> None:
-        """Begin nothing any more."""
-        self.careful.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
@@ -182,7 +162,7 @@ def ray_workers(job: Job, labeller: Labeller, address: str) -> Iterator[Pool]:
         try:
             yield Pool(crew.submit, 2 * count)
         finally:
-            crew.close()
+            crew.careful.close()
     finally:
         ray.shutdown()
 

@@ -10,12 +10,14 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from gangmu.bulk import Job, Pool, Result, Shard, label_shard
 from gangmu.errors import GangmuError
 from gangmu.labeller import Labeller
 
 log = logging.getLogger(__name__)
+P = TypeVar("P")
 Attempt = Callable[[Shard, Sequence[int]], Result]
 """`label_shard` in a process of its own, started where there is none."""
 
@@ -60,10 +62,9 @@ class _Processes:
         self.job = job
         self.size = job.workers
         self.pool = _started(job)
-        self.careful = ThreadPoolExecutor(1)
-        self.single: ProcessPoolExecutor | None = None
-        """Of one process, for what is labelled with care."""
-        self.stopped = False
+        single = replace(job, folder=None, workers=1)
+        label = lambda pool, shard, ending: pool.submit(_label_there, shard, ending).result()  # noqa: E731
+        self.careful: Careful[ProcessPoolExecutor] = Careful(lambda: _started(single), label, BrokenProcessPool)
 
     def submit(self, shard: Shard) -> "Future[Result]":
         """Return the result of a shard to be."""
@@ -80,49 +81,72 @@ class _Processes:
         if answer.cancelled():
             result.cancel()
         elif isinstance(answer.exception(), BrokenProcessPool):
-            with suppress(RuntimeError):  # the run is being stopped
-                self.careful.submit(self._carefully, shard, result)
+            first, last = shard.reports[0], shard.reports[-1]
+            log.warning(
+                "a worker process ended, for lack of memory most often (then try fewer --workers); what it may have "
+                "had, %s %s to %s %s, is labelled again by itself",
+                *(first.path, first.id, last.path, last.id),
+            )
+            self.careful.take(shard, result)
         elif error := answer.exception():
             result.set_exception(error)
         else:
             result.set_result(answer.result())
 
-    def _carefully(self, shard: Shard, result: "Future[Result]") -> None:
-        first, last = shard.reports[0], shard.reports[-1]
-        log.warning(
-            "a worker process ended, for lack of memory most often (then try fewer --workers); what it may have had, "
-            "%s %s to %s %s, is labelled again by itself",
-            *(first.path, first.id, last.path, last.id),
-        )
-        try:
-            result.set_result(label_carefully(shard, self._attempt, BrokenProcessPool))
-        except BaseException as error:
-            result.set_exception(error)
-
-    def _attempt(self, shard: Shard, ending: Sequence[int]) -> Result:
-        if self.stopped:
-            raise InterruptedError("labelling was stopped")
-        self.single = self.single or _started(replace(self.job, folder=None, workers=1))
-        try:
-            return self.single.submit(_label_there, shard, ending).result()
-        except BrokenProcessPool:
-            self.single = None
-            raise
-
     def stop(self) -> None:
         """End the processes at once."""
-        self.stopped = True
-        self.careful.shutdown(wait=False, cancel_futures=True)
-        for pool in filter(None, (self.pool, self.single)):
+        self.careful.close()
+        for pool in filter(None, (self.pool, self.careful.process)):
             for process in list((pool._processes or {}).values()):
                 process.terminate()
 
     def close(self) -> None:
         """Wait until what was begun has ended."""
         self.pool.shutdown(cancel_futures=True)
-        self.careful.shutdown(cancel_futures=True)
-        if self.single:
-            self.single.shutdown()
+        self.careful.close(wait=True)
+        if self.careful.process:
+            self.careful.process.shutdown()
+
+
+class Careful(Generic[P]):
+    """Labels what a process had that ended, a shard at a time in one beside the others; see `label_carefully`."""
+
+    def __init__(
+        self, start: Callable[[], P], label: Callable[[P, Shard, Sequence[int]], Result], lost: type[Exception]
+    ) -> None:
+        """`start` gives a process, `label` has it do `label_shard`, and raises `lost` when it ends."""
+        self.start = start
+        self.label = label
+        self.lost = lost
+        self.thread = ThreadPoolExecutor(1)
+        self.process: P | None = None
+        self.stopped = False
+
+    def take(self, shard: Shard, result: "Future[Result]") -> None:
+        """Set the result of a shard, some time; never, where the run is being stopped."""
+        with suppress(RuntimeError):
+            self.thread.submit(self._take, shard, result)
+
+    def _take(self, shard: Shard, result: "Future[Result]") -> None:
+        try:
+            result.set_result(label_carefully(shard, self._attempt, self.lost))
+        except BaseException as error:
+            result.set_exception(error)
+
+    def _attempt(self, shard: Shard, ending: Sequence[int]) -> Result:
+        if self.stopped:
+            raise InterruptedError("labelling was stopped")
+        self.process = self.process or self.start()
+        try:
+            return self.label(self.process, shard, ending)
+        except self.lost:
+            self.process = None
+            raise
+
+    def close(self, wait: bool = False) -> None:
+        """Begin nothing any more."""
+        self.stopped = True
+        self.thread.shutdown(wait=wait, cancel_futures=True)
 
 
 def label_carefully(shard: Shard, attempt: Attempt, lost: type[Exception]) -> Result:

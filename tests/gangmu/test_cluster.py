@@ -63,9 +63,10 @@ def test_a_cluster_gives_the_bytes_of_one_process_whatever_is_killed(start, loca
     wait(start("whole.jsonl", *cluster))
     assert (tmp_path / "whole.jsonl").read_bytes() == local
 
-    slow = COMMAND.replace("main()\n", "import gangmu.cluster as c\n")
-    slow += "real = c._Worker.label\nimport time\n"
-    slow += "c._Worker.label = lambda self, *shard: (time.sleep(1), real(self, *shard))[1]\nmain()\n"
+    slow = with_code(
+        "real = c._Worker.label\nimport time\n"
+        "c._Worker.label = lambda self, *shard: (time.sleep(1), real(self, *shard))[1]\n"
+    )
     process = start("actor.jsonl", *cluster, code=slow)
     parts = tmp_path / "actor.jsonl.parts"
     until(lambda: len(list(parts.glob("part-*"))) >= 2)
@@ -100,13 +101,26 @@ def until(reached: Callable[[], bool]) -> None:
     raise AssertionError("nothing was written in a minute")
 
 
-def test_a_poisoned_row_costs_itself(start, local, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def with_code(code: str) -> str:
+    """Return COMMAND with `code` run before it labels; `c` is gangmu.cluster."""
+    return COMMAND.replace("main()\n", f"import gangmu.cluster as c\n{code}main()\n")
+
+
+def row_17_alone_is_lost(start, local, tmp_path, code: str, fault: str) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "reports.jsonl"
     rows = path.read_text(encoding="utf-8").replace('"r17", "text": "', f'"r17", "text": "{POISON}')
     path.write_text(rows, encoding="utf-8")
-    code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
-        "main()\n",
-        f"""
+    process = start("poison.jsonl", "--cluster", "auto", "--workers", "2", code=with_code(code))
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 65, err
+    assert f"report r17 cannot be labelled: {fault}" in err
+    kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
+    assert (tmp_path / "poison.jsonl").read_text(encoding="utf-8").splitlines() == kept
+    assert "r17" in (tmp_path / "errors.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_poisoned_row_costs_itself(start, local, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    code = f"""
 def poisoned(self, shard, ending=()):
     real = self.labeller.label_shard
     def label(texts):
@@ -117,25 +131,12 @@ def poisoned(self, shard, ending=()):
     self.labeller.label_shard = real
     return found
 c._Worker.label = poisoned
-main()
-""",
-    )
-    process = start("poison.jsonl", "--cluster", "auto", "--workers", "2", code=code)
-    _, err = process.communicate(timeout=240)
-    assert process.returncode == 65, err
-    assert "report r17 cannot be labelled: AssertionError: poison" in err
-    kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
-    assert (tmp_path / "poison.jsonl").read_text(encoding="utf-8").splitlines() == kept
-    assert "r17" in (tmp_path / "errors.jsonl").read_text(encoding="utf-8")
+"""
+    row_17_alone_is_lost(start, local, tmp_path, code, "AssertionError: poison")
 
 
 def test_a_row_that_ends_its_actor_costs_itself(start, local, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    path = tmp_path / "reports.jsonl"
-    rows = path.read_text(encoding="utf-8").replace('"r17", "text": "', f'"r17", "text": "{POISON}')
-    path.write_text(rows, encoding="utf-8")
-    code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
-        "main()\n",
-        f"""
+    code = f"""
 def deadly(self, shard, ending=()):
     tried = [report for place, report in enumerate(shard.reports) if place not in ending]
     if any({POISON!r} in report.text for report in tried):
@@ -143,22 +144,13 @@ def deadly(self, shard, ending=()):
         os.kill(os.getpid(), signal.SIGKILL)
     return c.label_shard(self.labeller, self.job, shard, ending)
 c._Worker.label = deadly
-main()
-""",
-    )
-    process = start("deadly.jsonl", "--cluster", "auto", "--workers", "2", code=code)
-    _, err = process.communicate(timeout=240)
-    assert process.returncode == 65, err
-    assert "report r17 cannot be labelled: it ends the process that labels it" in err
-    kept = [line for line in local.decode().splitlines() if '"r17"' not in line]
-    assert (tmp_path / "deadly.jsonl").read_text(encoding="utf-8").splitlines() == kept
+"""
+    row_17_alone_is_lost(start, local, tmp_path, code, "it ends the process that labels it")
 
 
 @pytest.mark.parametrize("broken", [1, 2])
 def test_a_machine_that_cannot_label_is_named_and_the_others_do_its_work(start, local, tmp_path, broken) -> None:  # type: ignore[no-untyped-def]
-    code = COMMAND.replace("from gangmu.cli", "import gangmu.cluster as c\nfrom gangmu.cli").replace(
-        "main()\n",
-        f"""
+    code = f"""
 real = c._Worker.__init__
 def breaks(self, *arguments):
     import pathlib, time
@@ -172,10 +164,8 @@ def breaks(self, *arguments):
     time.sleep(2)
     real(self, *arguments)
 c._Worker.__init__ = breaks
-main()
-""",
-    )
-    process = start("broken.jsonl", "--cluster", "auto", "--workers", "2", code=code)
+"""
+    process = start("broken.jsonl", "--cluster", "auto", "--workers", "2", code=with_code(code))
     _, err = process.communicate(timeout=240)
     assert "no engine on this machine" in err
     assert process.returncode == broken - 1
