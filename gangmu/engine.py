@@ -1,8 +1,9 @@
 """Token ids -> token logits. Engines load what they need when they are made, never on import."""
 
+import ctypes
 import os
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 SHAPES = 16
 """Shapes of batches that OpenVINO keeps its kernels of, of 5,000 by itself: memory grew by 394 MB from 1,000 reports to
 20,000, with 16 by 128 MB, at the same speed (`python -m train.benchmark scale`)."""
+PRIMITIVES = 64
+"""Kernels that oneDNN keeps below OpenVINO, of 1,024 by itself, which it filled shape by shape: of the 77 MB by which
+memory grew from 1,000 reports to 6,000, 18 are left, at the same speed."""
+RETURNED = 1 << 20
+"""Bytes from which freed memory goes back to the system. By itself the C library raises that bound to the largest array
+freed yet, 32 MB at most, and keeps what batches leave between others: 577 MB with 1,000 reports, not 394."""
 
 
 class Engine(Protocol):
@@ -96,10 +103,12 @@ class OpenVinoEngine:
     """The classifier in OpenVINO, from its ONNX file; `precision` is bf16 or f32."""
 
     def __init__(self, path: Path, precision: str, threads: int) -> None:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRIMITIVES))
         try:
             import openvino
         except ImportError as error:
             raise UsageError(f"--engine openvino needs {error.name}: pip install 'gangmu[openvino]'") from error
+        _return_memory()
         properties = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
         properties["CPU_RUNTIME_CACHE_CAPACITY"] = SHAPES
         self.name = f"openvino {precision}"
@@ -120,6 +129,15 @@ class OpenVinoEngine:
 
     def start_thread(self) -> None:
         """Do nothing: each stream of OpenVINO has one thread."""
+
+
+def _return_memory() -> None:
+    """Have the C library give RETURNED bytes and more back to the system, where it is one that can be told."""
+    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(trim_threshold, RETURNED)
+        library.mallopt(mmap_threshold, RETURNED)
 
 
 class OnnxEngine:

@@ -62,3 +62,10 @@ def test_growing_tables_are_labelled_whole(checkpoint: Path, tmp_path: Path, mon
     sentences = sum(len(split_sentences(text)) for text in islice(pairs(), 3))
     assert (rows[0].reports, rows[0].sentences) == (3, sentences)
     assert f"| 3 | {sentences} |" in (tmp_path / "scale.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    few, many = (row.megabytes for row in grow(ROOT / "models/gangmu", "openvino", [1000, 6000]))
+    assert many - few < 50
