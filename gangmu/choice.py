@@ -83,8 +83,13 @@ def _ready(checkpoint: Checkpoint, kind: Kind) -> Checkpoint:
     if not installed(kind):
         raise UsageError(f"--engine {kind}: not installed: pip install 'gangmu[{kind}]'")
     folder = cached(checkpoint, kind)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):  # of several processes the first compiles, the others find it done
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        locked = FileLock(f"{folder}.lock").acquire()  # the first of several processes compiles, others find it done
+    except OSError as error:
+        way_out = "set XDG_CACHE_HOME to a folder that can"
+        raise InputOutputError(f"{folder.parent}: cannot be written: {error.strerror}; {way_out}") from error
+    with locked:
         return _compiled(checkpoint, kind, folder)
 
 

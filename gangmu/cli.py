@@ -34,7 +34,7 @@ from gangmu.shards import Shards
 from gangmu.sources import total_size
 from gangmu.tables import Wanted
 from gangmu.workers import local_workers
-from gangmu.writing import COLUMNS, FULL
+from gangmu.writing import COLUMNS, FLAT, FULL
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -131,7 +131,7 @@ def label(
         "engine": labeller.engine.name,
     }
     run |= {"format": job.format, "four": four, "keep": list(wanted.keep)}
-    written = target.write(job, found, run, faults)
+    written = target.write(job, found, run)
     every = [*map(str, faults), *tally.faults]
     target.list_errors(every)
     if not quiet:
@@ -206,7 +206,7 @@ def doctor() -> None:
 
 def _wanted(text_field: str | None, keep: str) -> Wanted:
     kept = tuple(name.strip() for name in keep.split(",") if name.strip())
-    if taken := [name for name in kept if name in COLUMNS or kept.count(name) > 1]:
+    if taken := [name for name in kept if name in (*COLUMNS, *FLAT) or kept.count(name) > 1]:
         raise UsageError(
             f"--keep {', '.join(taken)}: the rows have a column of this name already; rename it in the table"
         )

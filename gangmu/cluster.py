@@ -1,6 +1,6 @@
 """The same shards labelled on a Ray cluster: actors hold the model, this process reads and writes.
 
-Ray retries what a lost actor had begun. What it cannot promise, that nothing is lost or doubled when the driver dies
+What a lost actor had is given to another. What Ray cannot promise, that nothing is lost or doubled when the driver dies
 (it appends: 316 of 10,000 rows doubled, FACTS.md 4b), the shards on this machine do: a rerun goes on from them.
 """
 
@@ -22,7 +22,7 @@ from gangmu.bulk import Job, Pool, Result, Shard, label_shard
 from gangmu.checkpoint import COMPILED
 from gangmu.errors import GangmuError, InputOutputError, UsageError
 from gangmu.labeller import Labeller, load
-from gangmu.workers import Careful
+from gangmu.workers import Careful, Lost
 
 log = logging.getLogger(__name__)
 TRIES = 3
@@ -59,7 +59,12 @@ class _Crew:
         self.start = start
         single = lambda: start(num_cpus=0)  # noqa: E731  # it need not wait for a core that the others have
         label = lambda actor, shard, ending: ray.get(actor.label.remote(shard, ending))  # noqa: E731
-        self.careful: Careful[Any] = Careful(single, label, ray.exceptions.RayActorError)
+        gone = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
+        self.gone: Lost = gone
+        """What is raised when an actor ended, for lack of memory too."""
+        self.lost: Lost = (*gone, ray.exceptions.ObjectLostError)
+        """And when the machine that had the result did."""
+        self.careful: Careful[Any] = Careful(single, label, self.lost)
         self.lock = threading.RLock()
         self.busy: dict[Any, int] = {}
         """Shards that each actor has, of those that answered."""
@@ -124,11 +129,11 @@ class _Crew:
 
     def _came(self, actor: Any, shard: Shard, result: "Future[Result]", tries: int, answer: "Future[Result]") -> None:
         error = answer.exception()
-        lost = isinstance(error, self.ray.exceptions.RayActorError)
+        lost = isinstance(error, self.lost)
         with self.lock:
             if actor in self.busy:
                 self.busy[actor] -= 1
-            is_news = lost and self.busy.pop(actor, None) is not None
+            is_news = isinstance(error, self.gone) and self.busy.pop(actor, None) is not None
         if is_news:
             log.warning("an actor was lost; another takes its shards")
             self._join()
@@ -158,7 +163,6 @@ def ray_workers(job: Job, labeller: Labeller, address: str) -> Iterator[Pool]:
         there = replace(job, folder=None)
         start = lambda **options: actor.options(**options).remote(folder.resolve().name, files, there)  # noqa: E731
         crew = _Crew(ray, start, count)
-        log.info("%d actors on %s", count, ray.get_runtime_context().gcs_address)
         try:
             yield Pool(crew.submit, 2 * count)
         finally:
@@ -183,6 +187,6 @@ def _connected(address: str) -> Any:
         if address != "auto" or not isinstance(error, ConnectionError):
             raise InputOutputError(f"--cluster {address}: no cluster there that lets us in: {error}") from error
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        log.info("no cluster here: starting one of this machine alone")
+        log.warning("no cluster here: starting one of this machine alone")
         ray.init("local", include_dashboard=False, **options)
     return ray

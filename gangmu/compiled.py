@@ -147,7 +147,7 @@ def _compared(checkpoint: Checkpoint, folder: Path, close: float) -> dict[str, A
 
 def _admitted(wanted: Scores, folder: Path, close: float) -> tuple[int, float]:
     """Return what `compared` does for a compiled folder, computed by another process; EngineRefusedError says why."""
-    ran = subprocess.run([sys.executable, "-m", "gangmu.compiled", str(folder)], capture_output=True)
+    ran = subprocess.run([sys.executable, "-P", "-m", "gangmu.compiled", str(folder)], capture_output=True)
     what = read_compiled(folder)
     name = f"{what.engine} {what.precision}"
     if ran.returncode:

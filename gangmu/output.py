@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain, combinations
@@ -13,10 +13,11 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from gangmu.bulk import Job, Result
-from gangmu.errors import GangmuError, InUseError, UsageError
+from gangmu.errors import InUseError, UsageError
 from gangmu.formats import is_own
 from gangmu.labels import NAMES
 from gangmu.shards import ERRORS, ERRORS_LOCK, Shards
+from gangmu.sources import printable
 from gangmu.view import html_page, index_page
 from gangmu.writing import Named, csv_lines, drop_stale, join, write_whole, writing
 
@@ -93,6 +94,9 @@ class Output:
             if first == second:
                 raise UsageError(f"{two} {second}: this is {one} too; choose another name")
         inputs = [Path(path).resolve() for path in paths if path != "-"]
+        folder = self.parts.resolve()
+        if self.is_folder and any(one.is_relative_to(folder) for one in inputs):
+            raise UsageError(f"--output {folder}: the reports are read from there; choose another folder")
         for name, path in self.files.items():
             if path in inputs or (any(path.is_relative_to(one) for one in inputs) and _foreign(path)):
                 raise UsageError(f"{name} {path}: this is one of the reports; choose another name")
@@ -100,22 +104,21 @@ class Output:
         if errors and errors.is_file() and errors.stat().st_size and not errors.read_bytes().startswith(b'{"output": '):
             raise UsageError(f"{errors}: not written by gangmu, which would list faults there; choose another --output")
 
-    def write(self, job: Job, found: Found, run: dict[str, object], faults: Sequence[GangmuError]) -> bool:
+    def write(self, job: Job, found: Found, run: dict[str, object]) -> bool:
         """Write what `found` yields and return whether there was anything; `run` says what the rows depend on.
 
-        `faults`: of reading. Where there are some and nothing else, what an earlier run did is left alone.
+        Where no report can be read at all, what an earlier run did is left alone.
         """
         path = Path(self.name)
         if not self.is_folder and (job.format in ("html", "text") or not self._plain()):
             return self._stream(job, found)
         job = replace(job, folder=self.parts.resolve(), pages=job.format == "html")
         with Shards(self.parts, run, kept=self.is_folder) as kept:
-            for name, written in self.files.items():
-                if name != ERRORS:  # which has a lock of its own
-                    drop_stale(written)
+            if not self.is_folder:
+                drop_stale(path)
             before = len(kept.places)
             count = sum(1 for _ in found(job, kept))
-            if faults and before and not count:
+            if before and not count:
                 return False
             parts = kept.close(count)
             if not self.is_folder:
@@ -135,8 +138,9 @@ class Output:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(ERRORS_LOCK)
         with FileLock(lock):  # runs with other outputs in the folder list theirs there too
-            _list_errors(path, Path(self.name).name, faults)
-            lock.unlink(missing_ok=True)  # who waits for it sees that, and makes it anew
+            _list_errors(path, printable(Path(self.name).name), faults)
+            with suppress(PermissionError):  # Windows, where filelock deletes it
+                lock.unlink(missing_ok=True)  # who waits for it sees that, and makes it anew
 
     def _plain(self) -> bool:
         path = Path(self.name)
@@ -162,18 +166,25 @@ class Output:
             with writing(path) as stream:
                 yield stream
             return
-        lock = path.with_name(f".{path.name}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=0):
-                drop_stale(path)
-                try:
-                    with writing(path) as stream:
-                        yield stream
-                finally:
+        with _alone(path), writing(path) as stream:
+            yield stream
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, so that no other process writes it; InUseError when one does."""
+    lock = path.with_name(f".{path.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            drop_stale(path)
+            try:
+                yield
+            finally:
+                with suppress(PermissionError):  # Windows, where filelock deletes it
                     lock.unlink(missing_ok=True)
-        except Timeout:
-            raise InUseError(f"{path}: another process writes it; wait for it, or choose another --output") from None
+    except Timeout:
+        raise InUseError(f"{path}: another process writes it; wait for it, or choose another name") from None
 
 
 def _list_errors(path: Path, output: str, faults: Sequence[str]) -> None:
@@ -210,21 +221,32 @@ def _index(kept: Shards, count: int, name: str, model: str) -> str:
     return index_page(pages, model, f"{name}: {len(pages)} reports")
 
 
+class _NothingError(Exception):
+    """No report was labelled: what was begun is not put in the place of what is there."""
+
+
 def summarised(results: Iterable[Result], path: Path | None) -> Iterator[Result]:
-    """Yield the results, and write a row a report to the CSV file at `path`: sentences, counts and shares by label."""
+    """Yield the results, and write a row a report to the CSV file at `path`: sentences, counts and shares by label.
+
+    Where nothing is labelled, an earlier file stays.
+    """
     if path is None:
         yield from results
         return
     header = ["report", "path", "sentences", *NAMES, *(f"share_{name}" for name in NAMES)]
-    with writing(path) as stream:
+    labelled = False
+    with _alone(path), suppress(_NothingError), writing(path) as stream:
         stream.write(csv_lines([header]).encode("utf-8-sig"))
         for result in results:
+            labelled |= bool(result.done.counts)
             rows = []
             for report, place, counts in result.done.counts:
                 total = sum(counts)
                 rows.append([report, place, total, *counts, *(round(count / total, 4) for count in counts)])
             stream.write(csv_lines(rows).encode())
             yield result
+        if not labelled:
+            raise _NothingError
 
 
 def _foreign(path: Path) -> bool:

@@ -31,8 +31,8 @@ OURS = re.compile(
     r"\.(manifest\.jsonl|index\.html)\.\d+\.part|\.?part-\d{6}\.\w+(\.\d+\.part)?|\.?\d{6}-\d{3}[^/]*\.html(\.\d+\.part)?"
 )
 """Names of shards and pages, and of those that were cut off while they were written."""
-BESIDE = (MANIFEST, ERRORS, ERRORS_LOCK, "index.html")
-"""What else lies in a folder of shards."""
+EMPTY = re.compile(r"errors\.jsonl(\.lock)?|\.manifest\.jsonl\.\d+\.part")
+"""Names that may lie in a folder in which nothing was begun; a shard's may not, scraped pages have such names too."""
 UNLABELLED = "cannot be labelled"
 """In the fault of a report that broke the labelling; it is tried again by the next run."""
 
@@ -111,7 +111,7 @@ class Shards:
         path = self.folder / MANIFEST
         run, places, end = _scanned(path)
         begun = run is not None and "gangmu" in run
-        foreign = [name for name in _names(self.folder) if not (OURS.fullmatch(name) or name in BESIDE)]
+        foreign = [name for name in _names(self.folder) if not EMPTY.fullmatch(name) and name != MANIFEST]
         if self.kept and not begun and (foreign or (path.exists() and path.stat().st_size)):
             what = foreign[0] if foreign else MANIFEST
             raise UsageError(f"{self.folder}: not empty, and no output of gangmu ({what}); choose another --output")
@@ -182,8 +182,9 @@ class Shards:
     def delete(self) -> None:
         """Delete the folder, the lock last: who opens it until then finds it locked."""
         self._drop([])
-        for name in (MANIFEST, LOCK):
-            (self.folder / name).unlink()
+        (self.folder / MANIFEST).unlink()
+        with suppress(PermissionError):  # Windows, where filelock deletes it
+            (self.folder / LOCK).unlink()
         with suppress(OSError):  # another process has locked it already
             self.folder.rmdir()
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 P = TypeVar("P")
 Attempt = Callable[[Shard, Sequence[int]], Result]
 """`label_shard` in a process of its own, started where there is none."""
+Lost = tuple[type[Exception], ...]
+"""What is raised when a process ended."""
 
 
 @contextmanager
@@ -64,7 +66,7 @@ class _Processes:
         self.pool = _started(job)
         single = replace(job, folder=None, workers=1)
         label = lambda pool, shard, ending: pool.submit(_label_there, shard, ending).result()  # noqa: E731
-        self.careful: Careful[ProcessPoolExecutor] = Careful(lambda: _started(single), label, BrokenProcessPool)
+        self.careful: Careful[ProcessPoolExecutor] = Careful(lambda: _started(single), label, (BrokenProcessPool,))
 
     def submit(self, shard: Shard) -> "Future[Result]":
         """Return the result of a shard to be."""
@@ -80,6 +82,8 @@ class _Processes:
     def _came(self, shard: Shard, result: "Future[Result]", answer: "Future[Result]") -> None:
         if answer.cancelled():
             result.cancel()
+        elif self.careful.stopped:  # nobody waits for it
+            return
         elif isinstance(answer.exception(), BrokenProcessPool):
             first, last = shard.reports[0], shard.reports[-1]
             log.warning(
@@ -111,10 +115,8 @@ class _Processes:
 class Careful(Generic[P]):
     """Labels what a process had that ended, a shard at a time in one beside the others; see `label_carefully`."""
 
-    def __init__(
-        self, start: Callable[[], P], label: Callable[[P, Shard, Sequence[int]], Result], lost: type[Exception]
-    ) -> None:
-        """`start` gives a process, `label` has it do `label_shard`, and raises `lost` when it ends."""
+    def __init__(self, start: Callable[[], P], label: Callable[[P, Shard, Sequence[int]], Result], lost: Lost) -> None:
+        """`start` gives a process, `label` has it do `label_shard`, and raises one of `lost` when it ends."""
         self.start = start
         self.label = label
         self.lost = lost
@@ -149,18 +151,18 @@ class Careful(Generic[P]):
         self.thread.shutdown(wait=wait, cancel_futures=True)
 
 
-def label_carefully(shard: Shard, attempt: Attempt, lost: type[Exception]) -> Result:
+def label_carefully(shard: Shard, attempt: Attempt, lost: Lost) -> Result:
     """Return the result of a shard whose process ended, without the reports that end one by themselves.
 
-    `lost` is what `attempt` raises when its process ends. GangmuError when that is no report's fault.
+    `lost`: what `attempt` raises when its process ends. GangmuError when that is no report's fault.
     """
-    with suppress(lost):
+    with suppress(*lost):
         return attempt(shard, ())
     places = range(len(shard.reports))
     ending = [place for place in places if _ends(shard, attempt, lost, [p for p in places if p != place])]
     plain = shard._replace(reports=[replace(shard.reports[0], text="会议召开。")])
     if len(ending) < len(places) or not _ends(plain, attempt, lost, ()):
-        with suppress(lost):
+        with suppress(*lost):
             return attempt(shard, ending)
     raise GangmuError(
         f"worker processes end, whatever they label, at {shard.reports[0].path} {shard.reports[0].id}: killed for lack "
@@ -168,7 +170,7 @@ def label_carefully(shard: Shard, attempt: Attempt, lost: type[Exception]) -> Re
     )
 
 
-def _ends(shard: Shard, attempt: Attempt, lost: type[Exception], others: Sequence[int]) -> bool:
+def _ends(shard: Shard, attempt: Attempt, lost: Lost, others: Sequence[int]) -> bool:
     try:
         attempt(shard, others)
     except lost:
@@ -177,6 +179,7 @@ def _ends(shard: Shard, attempt: Attempt, lost: type[Exception], others: Sequenc
 
 
 def _started(job: Job) -> ProcessPoolExecutor:
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # else a numpy.py in the folder of the reports would be run
     return ProcessPoolExecutor(job.workers, multiprocessing.get_context("spawn"), _start, (job,))
 
 

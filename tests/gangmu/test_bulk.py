@@ -183,6 +183,36 @@ def test_a_folder_that_holds_something_else_is_refused(label, tmp_path) -> None:
     assert "made with another model or with other options" in err
 
 
+@pytest.mark.parametrize("name", ["part-000007.jsonl", "202603-001会议.html", "index.html"])
+def test_reports_named_as_shards_and_pages_are_not_deleted(gangmu, label, checkpoint, tmp_path, name) -> None:  # type: ignore[no-untyped-def]
+    theirs = tmp_path / "theirs" / name
+    theirs.parent.mkdir()
+    theirs.write_text("要抓好落实。" * 9, encoding="utf-8")
+    code, _, err = label(output="theirs")
+    assert (code, "not empty, and no output of gangmu" in err) == (2, True)
+    for read in (theirs.parent, theirs):
+        code, _, err = gangmu("label", read, "--model", checkpoint, "--output", theirs.parent)
+        assert (code, "the reports are read from there" in err) == (2, True)
+    assert theirs.read_text(encoding="utf-8") == "要抓好落实。" * 9
+
+
+def test_without_any_report_what_was_labelled_before_stays(gangmu, label, checkpoint, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    summary = ("--summary", tmp_path / "summary.csv")
+    (tmp_path / "out").mkdir()
+    assert label(*summary, output="out")[0] == 0
+    before = {path: path.read_bytes() for path in [*(tmp_path / "out").iterdir(), summary[1]]}
+    (tmp_path / "none").mkdir()
+    assert gangmu("label", tmp_path / "none", "--model", checkpoint, "--output", tmp_path / "out", *summary)[0] != 65
+    assert {path: path.read_bytes() for path in [*(tmp_path / "out").iterdir(), summary[1]]} == before
+
+
+def test_two_runs_cannot_write_one_summary(label, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with FileLock(tmp_path / ".summary.csv.lock"):
+        code, out, err = label("--summary", tmp_path / "summary.csv")
+    assert (code, out) == (75, b"")
+    assert "another process writes it" in err
+
+
 def test_parts_of_a_run_with_other_options_are_not_mixed_in(label, computed, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     with monkeypatch.context() as patch:
         patch.setattr(bulk, "_result", lambda waited, kept: 1 / 0)
@@ -224,8 +254,12 @@ def test_what_is_written_is_not_read(gangmu, checkpoint: Path, tmp_path: Path) -
         assert "1 reports, 2 sentences" in err
 
 
-def test_two_workers_and_standard_output_give_the_bytes_of_one(gangmu, label, reports, checkpoint) -> None:  # type: ignore[no-untyped-def]
+def test_two_workers_and_standard_output_give_the_bytes_of_one(  # type: ignore[no-untyped-def]
+    gangmu, label, reports, checkpoint, tmp_path, monkeypatch
+) -> None:
     _, one, _ = label()
+    (tmp_path / "pickle.py").write_text("raise SystemExit('code of the current folder was run')")
+    monkeypatch.chdir(tmp_path)
     assert label("--workers", "2", output="two.jsonl")[1] == one
     assert gangmu("label", reports, "--model", checkpoint)[1].encode() == one
 

@@ -172,6 +172,7 @@ def test_columns_that_are_taken_cannot_be_kept(gangmu, report: Path, checkpoint:
     code, _, err = gangmu("label", report, "--model", checkpoint, "--keep", "date,label")
     assert code == 2
     assert "--keep label: the rows have a column of this name already" in err
+    assert gangmu("label", report, "--model", checkpoint, "--keep", "score_goal")[0] == 2
 
 
 def test_another_model_than_the_one_named_is_refused(gangmu, report: Path, checkpoint: Path) -> None:
