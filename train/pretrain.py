@@ -50,6 +50,8 @@ class Run:
         self.corpus = Corpus(config.corpus, config.output / "corpus", config.start)
         if self.processes.first:
             self.processes.wait()
+        for length in (config.training.length, config.training.final_length):
+            self.corpus.check(length)
         torch.manual_seed(config.training.seed)
         longest = max(config.training.length, config.training.final_length)
         if config.shape:

@@ -165,10 +165,10 @@ def test_masks_hide_spans_of_characters_and_never_special_tokens(corpus: Path, t
 
 def test_sequences_cover_an_epoch_once_and_start_with_cls(corpus: Path, tmp_path: Path) -> None:
     found = Corpus(config(corpus, tmp_path).corpus.model_copy(update={"weights": {}}), tmp_path / "cache")
-    size = sum(len(ids) // 31 for ids in found.tokens)
+    size = sum(len(ids) // 31 for ids, _ in found.streams)
     epoch = found.sequences(0, size, 32, 7)
     assert (epoch[:, 0] == found.encoder.cls).all()
-    expected = np.concatenate([ids[: len(ids) // 31 * 31] for ids in found.tokens])
+    expected = np.concatenate([ids[: len(ids) // 31 * 31] for ids, _ in found.streams])
     assert sorted(epoch[:, 1:].flatten()) == sorted(expected)
 
 
@@ -193,8 +193,23 @@ def test_a_few_documents_are_enough(tmp_path: Path) -> None:
         (folder / f"2024.{number}.txt").write_text("\n\n".join([DOCUMENT * 3] * 20), encoding="utf-8")
     found = Corpus(config(folder, tmp_path).corpus, tmp_path / "cache")
     assert found.names == ["2024.0", "2024.1", "2024.2"]
-    assert all(len(ids) > 500 for ids in found.tokens)
     assert len(found.held_out_sequences(32)) >= 1
+
+
+def test_small_files_are_read_to_their_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"{number:02}.txt").write_text(f"标题\n\n{DOCUMENT * (1 + number % 3)}", encoding="utf-8")
+    found = Corpus(config(folder, tmp_path).corpus, tmp_path / "cache")
+    found.check(512)
+    read = sum(len(ids) // 511 * 511 for ids, _ in found.streams)
+    assert sum(map(len, found.tokens)) - read < 511
+    assert len(found.held_out_sequences(512)) == 1
+    with pytest.raises(DataError, match="252 tokens to train on and 513 held out"):
+        for path in sorted(folder.iterdir())[9:]:
+            path.unlink()
+        Run(config(folder, tmp_path / "few", "training.final_length=512"))
 
 
 def test_an_output_folder_of_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
