@@ -53,7 +53,10 @@ class Cell(NamedTuple):
 
 
 def compare(config: CompareConfig, runs: Path = RUNS) -> list[dict[str, Any]]:
-    """Return a row a run, each written to results.jsonl as soon as it is done; rows found there are not run again."""
+    """Return a row a run, each written to results.jsonl as soon as it is done; rows found there are not run again.
+
+    A classifier is its encoder alone here: no n-grams beside it, whatever `training.ngrams` says, and no decision.
+    """
     folder = runs / config.name
     bases = {name: load_config(config.base, overrides, RunConfig) for name, overrides in config.variants.items()}
     train = {name: read_labelled(path) for name, path in config.train.items()}
@@ -233,7 +236,7 @@ def main(
     config: Annotated[Path, typer.Argument(help="Comparison, such as configs/compare/curve.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value: seeds=[42].")] = None,
 ) -> None:
-    """Run a comparison to its end; a second call goes on where the first was stopped."""
+    """Run a comparison of encoders, without n-grams, to its end; a second call goes on where the first was stopped."""
     comparison = load_config(config, overrides or [], CompareConfig)
     rows = compare(comparison)
     folder = RUNS / comparison.name

@@ -78,7 +78,7 @@ def evaluate_file(
             name: _scored(gold, ids) | {"difference": differences(gold.label, labels, ids, gold.report)}
             for name, ids in theirs.items()
         },
-        "best_baseline": max(theirs, key=lambda name: macro_f1(gold.label, theirs[name])),
+        "best_baseline": max(set(theirs) - {UNTRAINED}, key=lambda name: (macro_f1(gold.label, theirs[name]), name)),
         "seeds": _seeds([found, *(evaluate(other, reports) for other in more)], [labeller, *more]) if more else None,
         "slices": sliced(reports, labels, labeller.checkpoint.settings),
         "calibration": cross_fitted(logits, gold, decision) if len(reports) >= FEWEST else None,
@@ -87,7 +87,7 @@ def evaluate_file(
         "reports": len(reports),
         "data": file_hash(data),
         "checkpoint": checkpoint_hash(labeller.checkpoint.folder),
-        "notes": _notes(gold, reports, taught),
+        "notes": [_fitted_on(train, taught), *_notes(gold, reports, taught)],
     }
     return Evaluation(metrics, labeller.checkpoint.name, str(data), reports, decision, probabilities)
 
@@ -161,6 +161,13 @@ def _promise(decision: Decision, probabilities: NDArray[np.float64], gold: Gold)
         return None
     kept = probabilities.max(axis=1) >= decision.abstain
     return {"risk": decision.risk, "threshold": decision.abstain, **keeping(probabilities, gold, kept)}
+
+
+def _fitted_on(train: Sequence[Path], taught: Sequence[GoldReport]) -> str:
+    """Return what the baselines learnt from: beside a classifier that learnt from more, they look worse."""
+    sentences = len(gold_of(taught))
+    files = ", ".join(map(str, train))
+    return f"Baselines are fitted on {files}: {sentences:,} sentences; for others, --train FILE.jsonl, once a file."
 
 
 def _notes(gold: Gold, reports: Sequence[GoldReport], taught: Sequence[GoldReport]) -> list[str]:
