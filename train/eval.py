@@ -80,7 +80,7 @@ def evaluate_file(
         },
         "best_baseline": max(set(theirs) - {UNTRAINED}, key=lambda name: (macro_f1(gold.label, theirs[name]), name)),
         "seeds": _seeds([found, *(evaluate(other, reports) for other in more)], [labeller, *more]) if more else None,
-        "slices": sliced(reports, labels, labeller.checkpoint.settings),
+        "slices": sliced(reports, labels, labeller.checkpoint.settings, taught),
         "calibration": cross_fitted(logits, gold, decision) if len(reports) >= FEWEST else None,
         "promise": _promise(decision, probabilities, gold),
         "sentences": len(gold),

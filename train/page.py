@@ -33,6 +33,7 @@ RULES = {
 }
 """What each rule of data/GUIDE.md is about."""
 KEYS = {
+    "training": "是否训练过 in training",
     "topic": "主题 topic",
     "genre": "体裁 genre",
     "level": "层级 level",

@@ -1,4 +1,4 @@
-"""Scores by parts of a labelled file: topic, genre, length, place in the report and in the window."""
+"""Scores by parts of a labelled file: topic, genre, length, place in report and window, whether training saw them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gangmu.labels import FUNCTIONS, NAMES
 from gangmu.settings import TextSettings
 from gangmu.windows import windows
+from train.copying import run_hashes
 from train.dataset import Gold, GoldReport, gold_of
 from train.metrics import intervals, scores, softened
 
@@ -17,7 +18,12 @@ Keys = dict[str, list[str | None]]
 LENGTHS = (15, 30, 60, 100)
 """Characters at most in each band but the last."""
 PLACES = ("first", "first third", "middle third", "last third", "last")
+RUN = 10
+"""Characters of the runs by which a sentence is known again."""
+KNOWN = 0.8
+"""Share of its runs from which on it is."""
 ORDERED = {
+    "training": ["new", "known"],
     "length": [f"to {most}" for most in LENGTHS] + [f"over {LENGTHS[-1]}"],
     "position": list(PLACES),
     "window": ["edge", "middle", "alone"],
@@ -27,12 +33,17 @@ ORDERED = {
 
 
 def sliced(
-    reports: Sequence[GoldReport], predicted: NDArray[np.int64], settings: TextSettings
+    reports: Sequence[GoldReport], predicted: NDArray[np.int64], settings: TextSettings, taught: Sequence[GoldReport]
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the scores of predicted label ids by key and slice; a key that no sentence has is left out."""
+    """Return the scores of predicted label ids by key and slice; a key that no sentence has is left out.
+
+    `taught`: the reports that trained.
+    """
     gold = gold_of(reports)
     found = {}
-    for key, names in slice_keys(reports, settings).items():
+    texts = [text for report in reports for text in report.texts]
+    keys: Keys = {"training": [*known(texts, taught)]}
+    for key, names in (keys | slice_keys(reports, settings)).items():
         sizes = {name: names.count(name) for name in dict.fromkeys(names) if name is not None}
         order = ORDERED.get(key) or sorted(sizes, key=lambda name: (-sizes[name], name))
         array = np.array(names, dtype=object)
@@ -74,6 +85,20 @@ def slice_keys(reports: Sequence[GoldReport], settings: TextSettings) -> Keys:
     rules = [report.sentences[place].rule for report, place in sentences]
     keys["rule"] = [None if rule is None else str(rule) for rule in rules]
     return keys
+
+
+def known(texts: Sequence[str], taught: Sequence[GoldReport]) -> list[str]:
+    """Return of each sentence whether it, or nearly all of it, stands in training reports: "known" or "new"."""
+    trained = [text for report in taught for text in report.texts]
+    whole = set(trained)
+    runs = np.unique(np.concatenate([np.zeros(0, np.uint64), *(run_hashes(text, RUN) for text in trained)]))
+    found = []
+    for text in texts:
+        mine = run_hashes(text, RUN)
+        places = np.searchsorted(runs, mine).clip(max=len(runs) - 1)
+        again = len(mine) > 0 and len(runs) > 0 and (runs[places] == mine).mean() >= KNOWN
+        found.append("known" if text in whole or again else "new")
+    return found
 
 
 def length_band(text: str) -> str:
