@@ -28,13 +28,28 @@ Lost = tuple[type[Exception], ...]
 def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
     """Yield what has a shard labelled beside the reading: by threads here, or by processes."""
     workers = _Threads(job, labeller) if job.workers == 1 else _Processes(job)
+    with _safe_path():
+        try:
+            yield Pool(workers.submit, workers.size)
+        except BaseException:
+            workers.stop()
+            raise
+        finally:
+            workers.close()
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Have processes that start meanwhile not look for modules here: a numpy.py beside the reports would be run."""
+    given = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
-        yield Pool(workers.submit, workers.size)
-    except BaseException:
-        workers.stop()
-        raise
+        yield
     finally:
-        workers.close()
+        if given is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = given
 
 
 class _Threads:
@@ -179,7 +194,6 @@ def _ends(shard: Shard, attempt: Attempt, lost: Lost, others: Sequence[int]) -> 
 
 
 def _started(job: Job) -> ProcessPoolExecutor:
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # else a numpy.py in the folder of the reports would be run
     return ProcessPoolExecutor(job.workers, multiprocessing.get_context("spawn"), _start, (job,))
 
 

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -261,6 +262,7 @@ def test_two_workers_and_standard_output_give_the_bytes_of_one(  # type: ignore[
     (tmp_path / "pickle.py").write_text("raise SystemExit('code of the current folder was run')")
     monkeypatch.chdir(tmp_path)
     assert label("--workers", "2", output="two.jsonl")[1] == one
+    assert "PYTHONSAFEPATH" not in os.environ
     assert gangmu("label", reports, "--model", checkpoint)[1].encode() == one
 
 
