@@ -21,7 +21,7 @@ from train.config import PretrainConfig
 from train.corpus import IGNORED, LONGEST_WORD, Corpus, corpus_files, documents
 from train.description import load_config
 from train.encoder import rate
-from train.masking import held_out_scores, masked
+from train.masking import held_out_scores, masked, masked_logits
 from train.pretrain import Run, newest, pretrain
 
 CONFIG = Path(__file__).parent.parent.parent / "configs/pretrain/base.yaml"
@@ -259,6 +259,12 @@ def test_a_classical_bert_goes_on_with_its_own_vocabulary(corpus: Path, tmp_path
     before = held_out_scores(Run(settings).model, Run(settings).corpus, settings.training)
     run = pretrain(settings)
     assert run.history[-1]["loss"] < before.loss - 0.3
+    inputs, labels = masked(run.corpus.sequences(0, 2, 32, 7), run.corpus.encoder, settings.training, 0)
+    with torch.inference_mode():
+        some, wanted = masked_logits(run.model.eval(), inputs, labels, "fp32")
+        every = run.model(input_ids=torch.from_numpy(inputs)).logits[torch.from_numpy(labels) != IGNORED]
+    assert len(wanted) == len(some)
+    assert torch.allclose(some, every, atol=1e-5)
     folder = tmp_path / "out" / "encoder"
     verify(folder)
     assert (folder / "vocab.txt").read_text(encoding="utf-8") == (tiny_encoder / "vocab.txt").read_text(
