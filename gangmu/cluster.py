@@ -59,10 +59,9 @@ class _Crew:
         self.start = start
         single = lambda: start(num_cpus=0)  # noqa: E731  # it need not wait for a core that the others have
         label = lambda actor, shard, ending: ray.get(actor.label.remote(shard, ending))  # noqa: E731
-        gone = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
-        self.gone: Lost = gone
+        self.gone: Lost = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
         """What is raised when an actor ended, for lack of memory too."""
-        self.lost: Lost = (*gone, ray.exceptions.ObjectLostError)
+        self.lost: Lost = (*self.gone, ray.exceptions.ObjectLostError)
         """And when the machine that had the result did."""
         self.careful: Careful[Any] = Careful(single, label, self.lost)
         self.lock = threading.RLock()

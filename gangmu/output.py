@@ -137,10 +137,8 @@ class Output:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(ERRORS_LOCK)
-        with FileLock(lock):  # runs with other outputs in the folder list theirs there too
+        with _locked(lock):  # runs with other outputs in the folder list theirs there too
             _list_errors(path, printable(Path(self.name).name), faults)
-            with suppress(PermissionError):  # Windows, where filelock deletes it
-                lock.unlink(missing_ok=True)  # who waits for it sees that, and makes it anew
 
     def _plain(self) -> bool:
         path = Path(self.name)
@@ -171,18 +169,25 @@ class Output:
 
 
 @contextmanager
+def _locked(lock: Path, timeout: float = -1) -> Iterator[None]:
+    """Hold a lock, and delete its file at the end: who waits for it sees that, and makes it anew."""
+    with FileLock(lock, timeout=timeout):
+        try:
+            yield
+        finally:
+            with suppress(PermissionError):  # Windows, where filelock deletes it
+                lock.unlink(missing_ok=True)
+
+
+@contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold the lock of a file, so that no other process writes it; InUseError when one does."""
     lock = path.with_name(f".{path.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=0):
+        with _locked(lock, timeout=0):
             drop_stale(path)
-            try:
-                yield
-            finally:
-                with suppress(PermissionError):  # Windows, where filelock deletes it
-                    lock.unlink(missing_ok=True)
+            yield
     except Timeout:
         raise InUseError(f"{path}: another process writes it; wait for it, or choose another name") from None
 

@@ -223,11 +223,13 @@ def _streams(files: list[Stored], weights: list[float]) -> list[tuple[Stored, fl
     Cut by themselves, small files lose what is left at their ends: of 366 of one report each, 10 % of the tokens in
     sequences of 128, and 41 % in those of 512.
     """
-    large = [(ids, weight) for ids, weight in zip(files, weights, strict=True) if len(ids) >= LARGE]
+    large = []
     small: dict[float, list[Stored]] = defaultdict(list)
     for ids, weight in zip(files, weights, strict=True):
         if len(ids) < LARGE:
             small[weight].append(ids)
+        else:
+            large.append((ids, weight))
     return [*large, *((np.concatenate(several), weight) for weight, several in small.items())]
 
 

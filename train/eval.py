@@ -165,7 +165,7 @@ def _promise(decision: Decision, probabilities: NDArray[np.float64], gold: Gold)
 
 def _fitted_on(train: Sequence[Path], taught: Sequence[GoldReport]) -> str:
     """Return what the baselines learnt from: beside a classifier that learnt from more, they look worse."""
-    sentences = len(gold_of(taught))
+    sentences = sum(len(report.sentences) for report in taught)
     files = ", ".join(map(str, train))
     return f"Baselines are fitted on {files}: {sentences:,} sentences; for others, --train FILE.jsonl, once a file."
 

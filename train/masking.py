@@ -70,12 +70,11 @@ def masked_logits(
     ids, target = torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
     chosen = target != IGNORED
     with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(precision, device)):
-        if isinstance(model, ModernBertForMaskedLM):
-            hidden = model.base_model(input_ids=ids).last_hidden_state[chosen]
-            return model.decoder(model.head(hidden)), target[chosen]
-        if isinstance(model, BertForMaskedLM):
-            return model.cls(model.base_model(input_ids=ids).last_hidden_state[chosen]), target[chosen]
-        return model(input_ids=ids).logits[chosen], target[chosen]
+        if not isinstance(model, ModernBertForMaskedLM | BertForMaskedLM):
+            return model(input_ids=ids).logits[chosen], target[chosen]
+        hidden = model.base_model(input_ids=ids).last_hidden_state[chosen]
+        logits = model.cls(hidden) if isinstance(model, BertForMaskedLM) else model.decoder(model.head(hidden))
+        return logits, target[chosen]
 
 
 def masked_loss(

@@ -41,9 +41,7 @@ def sliced(
     """
     gold = gold_of(reports)
     found = {}
-    texts = [text for report in reports for text in report.texts]
-    keys: Keys = {"training": [*known(texts, taught)]}
-    for key, names in (keys | slice_keys(reports, settings)).items():
+    for key, names in slice_keys(reports, settings, taught).items():
         sizes = {name: names.count(name) for name in dict.fromkeys(names) if name is not None}
         order = ORDERED.get(key) or sorted(sizes, key=lambda name: (-sizes[name], name))
         array = np.array(names, dtype=object)
@@ -73,12 +71,12 @@ def _scored(gold: Gold, predicted: NDArray[np.int64]) -> dict[str, Any]:
     }
 
 
-def slice_keys(reports: Sequence[GoldReport], settings: TextSettings) -> Keys:
+def slice_keys(reports: Sequence[GoldReport], settings: TextSettings, taught: Sequence[GoldReport]) -> Keys:
     """Return for each key the slice of every sentence."""
     sentences = [(report, place) for report in reports for place in range(len(report.sentences))]
-    keys: Keys = {
-        name: [getattr(report, name) for report, _ in sentences] for name in ("topic", "genre", "level", "source")
-    }
+    keys: Keys = {"training": [*known([text for report in reports for text in report.texts], taught)]}
+    for name in ("topic", "genre", "level", "source"):
+        keys[name] = [getattr(report, name) for report, _ in sentences]
     keys["length"] = [length_band(report.sentences[place].text) for report, place in sentences]
     keys["position"] = [position(place, len(report.sentences)) for report, place in sentences]
     keys["window"] = [name for report in reports for name in window_places(report.texts, settings)]
