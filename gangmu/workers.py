@@ -27,8 +27,8 @@ Lost = tuple[type[Exception], ...]
 @contextmanager
 def local_workers(job: Job, labeller: Labeller) -> Iterator[Pool]:
     """Yield what has a shard labelled beside the reading: by threads here, or by processes."""
-    workers = _Threads(job, labeller) if job.workers == 1 else _Processes(job)
     with _safe_path():
+        workers = _Threads(job, labeller) if job.workers == 1 else _Processes(job)
         try:
             yield Pool(workers.submit, workers.size)
         except BaseException:

@@ -259,9 +259,10 @@ def test_two_workers_and_standard_output_give_the_bytes_of_one(  # type: ignore[
     gangmu, label, reports, checkpoint, tmp_path, monkeypatch
 ) -> None:
     _, one, _ = label()
-    (tmp_path / "pickle.py").write_text("raise SystemExit('code of the current folder was run')")
+    (tmp_path / "pickle.py").write_text("open('ran', 'w').close()\nraise SystemExit('code of this folder was run')")
     monkeypatch.chdir(tmp_path)
     assert label("--workers", "2", output="two.jsonl")[1] == one
+    assert not (tmp_path / "ran").exists()  # not by what multiprocessing starts beside the workers either
     assert "PYTHONSAFEPATH" not in os.environ
     assert gangmu("label", reports, "--model", checkpoint)[1].encode() == one
 
